@@ -1,0 +1,1 @@
+"""Only conversions: each module is an edge, as ``exporter.base.Conversion`` says."""

@@ -1,0 +1,1 @@
+"""What the person gave, as a source folder; one loader per kind."""

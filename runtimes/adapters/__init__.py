@@ -1,0 +1,1 @@
+"""Only adapters: each module is a runtime, as ``runtimes.base.Runtime`` says."""

@@ -1,0 +1,148 @@
+"""The contract of a runtime adapter: a module in ``runtimes/adapters/`` is a ``Runtime``; ``load`` gives a ``Session``.
+
+An adapter is imported anywhere, so it imports its framework inside its functions. It runs in a child process of
+its own (``runtimes.worker``), never beside another framework. It never transposes, converts or falls back to
+another device: what the file says is what runs.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol, cast
+
+import numpy as np
+
+from runtimes.bundle import TensorSpec
+from runtimes.errors import UsageError
+from runtimes.machine import peak_rss_bytes
+
+Array = np.ndarray[Any, np.dtype[Any]]
+Feeds = Mapping[str, Array]
+
+
+@dataclass(frozen=True)
+class SessionOptions:
+    """How a session is opened. ``threads`` None is the runtime's default; ``backend`` "" the device's first."""
+
+    backend: str = ""
+    threads: int | None = None
+    precision: str = "float32"
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """What a file says of itself. ``ops`` counts the operators of its graph by name."""
+
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
+    ops: dict[str, int] = field(default_factory=dict)
+    metadata: dict[str, str] = field(default_factory=dict)
+
+
+class Session(ABC):
+    """A loaded artifact on one device.
+
+    ``inputs`` and ``outputs`` are read from the file. ``device_proof`` is what the runtime itself answered, after
+    loading, when asked where it computes.
+    """
+
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
+    device_proof: str
+
+    @abstractmethod
+    def run(self, feeds: Feeds) -> dict[str, Array]:
+        """Outputs by name, as host arrays: when it returns, the computation is done."""
+
+    @abstractmethod
+    def bind(self, feeds: Feeds) -> Callable[[], None]:
+        """Put the inputs where the device reads them; each call of the result computes once and waits for it."""
+
+    def sample(
+        self, calls: Sequence[Callable[[], None]], seconds: float, at_least: int, at_most: int
+    ) -> Array:
+        """Times of single runs in nanoseconds, shape (n,): ``calls`` in rotation for ``seconds``.
+
+        A runtime in another process overrides this, so that the clock runs where the computation does.
+        """
+        return sample_calls(calls, seconds, at_least, at_most)
+
+    def peak_rss_bytes(self) -> int:
+        """The most memory that the process which computes has held, in bytes."""
+        return peak_rss_bytes()
+
+    def close(self) -> None:  # noqa: B027 - most sessions own nothing beyond their process
+        """Let go of what the session owns outside this process."""
+
+
+class Runtime(Protocol):
+    """A module in ``runtimes/adapters/``.
+
+    ``DEVICES`` maps each device to its backends, the default first. ``PACKAGES`` are the distributions whose
+    versions decide how it computes.
+    """
+
+    @property
+    def FORMATS(self) -> tuple[str, ...]: ...  # noqa: N802
+    @property
+    def DEVICES(self) -> Mapping[str, tuple[str, ...]]: ...  # noqa: N802
+    @property
+    def PRECISIONS(self) -> tuple[str, ...]: ...  # noqa: N802
+
+    def check(self, device: str) -> str | None:
+        """None, or why this runtime cannot use this device here and how to get it."""
+
+    def versions(self) -> dict[str, str]:
+        """The libraries at work, imported by this call, and their versions."""
+
+    def inspect(self, path: Path) -> Inspection:
+        """Read the file without running it. Raises NotAModelError."""
+
+    def load(self, path: Path, device: str, options: SessionOptions) -> Session:
+        """Open the file on this very device.
+
+        Raises NotAModelError for a file that cannot be read, UnavailableError for a device that is not here.
+        """
+
+
+def sample_calls(calls: Sequence[Callable[[], None]], seconds: float, at_least: int, at_most: int) -> Array:
+    """Time each call until ``seconds`` have passed and ``at_least`` were timed; nanoseconds, shape (n,)."""
+    times = np.empty(at_most, np.int64)
+    clock = time.perf_counter_ns
+    end = clock() + int(seconds * 1e9)
+    n, count = 0, len(calls)
+    while n < at_most:
+        call = calls[n % count]
+        begin = clock()
+        call()
+        now = clock()
+        times[n] = now - begin
+        n += 1
+        if now >= end and n >= at_least:
+            break
+    return times[:n].copy()
+
+
+def names() -> list[str]:
+    """The adapters, by module name: the folder is the list. The fake one is for tests."""
+    import runtimes.adapters
+
+    return sorted(m.name for m in pkgutil.iter_modules(runtimes.adapters.__path__) if m.name != "fake")
+
+
+def runtime(name: str) -> Runtime:
+    """The adapter called ``name``. Raises UsageError for an unknown one."""
+    if name not in [*names(), "fake"]:
+        raise UsageError(f"there is no runtime {name!r}. The runtimes are: {', '.join(names())}.")
+    return cast(Runtime, importlib.import_module(f"runtimes.adapters.{name}"))
+
+
+def for_format(format: str) -> list[str]:
+    """The adapters that run this format."""
+    return [name for name in names() if format in runtime(name).FORMATS]

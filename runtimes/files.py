@@ -1,0 +1,116 @@
+"""Writing so that a reader never sees half of it: atomic files, swapped folders, checksums."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from runtimes.errors import OutputError, UsageError
+
+
+@contextlib.contextmanager
+def writing_to(path: Path) -> Iterator[None]:
+    """Turn an OSError on the way to ``path`` into an OutputError that says what to do."""
+    try:
+        yield
+    except OSError as error:
+        raise output_error(path, error) from error
+
+
+def output_error(path: Path, error: OSError) -> OutputError:
+    """The message for a failed write."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return OutputError(f"no space left while writing {path}. Free some, or write elsewhere with -o.")
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return OutputError(f"{path} cannot be written ({error.strerror}). Choose another folder with -o.")
+    return OutputError(f"{path} cannot be written: {error.strerror or error}. Choose another place with -o.")
+
+
+def write_atomically(path: Path, content: bytes | str) -> None:
+    """Write a file by a rename, so that it is either the old one or the new one."""
+    data = content.encode() if isinstance(content, str) else content
+    with writing_to(path):
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(data)
+            Path(name).chmod(0o644)
+            Path(name).replace(path)
+        except BaseException:
+            Path(name).unlink(missing_ok=True)
+            raise
+
+
+@contextlib.contextmanager
+def swapped_folder(target: Path, marker: str) -> Iterator[Path]:
+    """Yield an empty sibling folder that becomes ``target`` when the block succeeds; else nothing changes.
+
+    ``marker`` is the file that only folders of ours hold: a ``target`` that exists, is not empty and lacks it is
+    somebody's own folder, and is refused with UsageError. Two renames do the swap; ``recover_swap`` mends what an
+    interruption between them leaves.
+    """
+    recover_swap(target)
+    if target.exists() and not target.is_dir():
+        raise UsageError(f"{target} is a file. Name a folder with -o.")
+    if target.is_dir() and any(target.iterdir()) and not (target / marker).exists():
+        raise UsageError(
+            f"{target} holds other files (no {marker}); it would be replaced. Choose another folder with -o."
+        )
+    with writing_to(target):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        fresh = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}.new-"))
+        fresh.chmod(0o755)
+    try:
+        yield fresh
+        old = _old(target)
+        with writing_to(target):
+            if target.exists():
+                target.rename(old)
+            fresh.rename(target)
+    except BaseException:
+        shutil.rmtree(fresh, ignore_errors=True)
+        recover_swap(target)
+        raise
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def recover_swap(target: Path) -> None:
+    """Finish or undo a swap that was interrupted between its two renames."""
+    old = _old(target)
+    if old.is_dir():
+        if target.exists():
+            shutil.rmtree(old, ignore_errors=True)
+        else:
+            with writing_to(target):
+                old.rename(target)
+
+
+def _old(target: Path) -> Path:
+    return target.parent / f".{target.name}.old"
+
+
+def digest(path: Path) -> str:
+    """sha256 of a file, or of a folder's sorted relative names and contents."""
+    total = hashlib.sha256()
+    for file in _files(path):
+        if path.is_dir():
+            total.update(f"{file.relative_to(path).as_posix()}\0{file.stat().st_size}\0".encode())
+        with file.open("rb") as stream:
+            while block := stream.read(1 << 20):
+                total.update(block)
+    return total.hexdigest()
+
+
+def size_of(path: Path) -> int:
+    """Bytes in a file, or in all files of a folder."""
+    return sum(file.stat().st_size for file in _files(path))
+
+
+def _files(path: Path) -> list[Path]:
+    return sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]

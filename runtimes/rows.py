@@ -1,0 +1,177 @@
+"""The rows of ``verify.json`` and ``bench.json``: what is printed by ``--json``, saved, reported and compared."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal, TypeVar
+
+import msgspec
+
+from runtimes.errors import UsageError
+from runtimes.files import write_atomically
+from runtimes.machine import Machine
+
+SCHEMA = 1
+VERIFY = "verify.json"
+BENCH = "bench.json"
+AGREEMENT = "agreement.json"
+
+Outcome = Literal[
+    "passed", "mismatch", "inconclusive", "unavailable", "failed", "crashed", "timeout", "checksum"
+]
+
+
+@dataclass(frozen=True)
+class VerifyRow:
+    """The verdict on one artifact in one runtime on one device. A figure that was not reached is None.
+
+    ``n`` counts the samples under the noise rule, ``max_noise_ratio`` is their largest e/n, ``max_abs_error`` the
+    largest difference of an output element from y64; ``top1_agreement`` and ``accuracy`` are over the
+    ``heldout_n`` real samples.
+    """
+
+    source: str
+    artifact: str
+    runtime: str
+    device: str
+    backend: str
+    outcome: Outcome
+    reason: str = ""
+    n: int = 0
+    max_noise_ratio: float | None = None
+    median_noise_ratio: float | None = None
+    max_abs_error: float | None = None
+    top1_agreement: float | None = None
+    accuracy: float | None = None
+    heldout_n: int = 0
+    device_proof: str = ""
+    artifact_sha256: str = ""
+    versions: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class BenchRow:
+    """The latency of one cell: one artifact, runtime, device, thread count and batch. Seconds and bytes.
+
+    ``load_s`` and ``first_s`` are of the process that ran it; ``import_s`` is the runtime's own library. ``verdict``
+    is the outcome of the same artifact in ``verify.json``, or "not verified".
+    """
+
+    source: str
+    artifact: str
+    runtime: str
+    device: str
+    backend: str
+    threads: int
+    batch: int
+    outcome: Outcome = "passed"
+    reason: str = ""
+    import_s: float | None = None
+    load_s: float | None = None
+    first_s: float | None = None
+    p50_s: float | None = None
+    p90_s: float | None = None
+    mean_s: float | None = None
+    n: int = 0
+    warmup_n: int = 0
+    throughput_per_s: float | None = None
+    peak_rss_bytes: int | None = None
+    stable: bool | None = None
+    size_bytes: int = 0
+    artifact_sha256: str = ""
+    verdict: str = "not verified"
+    device_proof: str = ""
+
+
+@dataclass(frozen=True)
+class VerifyResult:
+    """The whole of ``verify.json``. ``notes`` say in words what was not measured and why."""
+
+    schema: int
+    created: str
+    machine: Machine
+    rows: tuple[VerifyRow, ...]
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class BenchResult:
+    """The whole of ``bench.json``."""
+
+    schema: int
+    created: str
+    machine: Machine
+    time: str
+    rows: tuple[BenchRow, ...]
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """The whole of ``agreement.json``: the share of held-out samples on which two rows name the same class.
+
+    ``names`` are ``source/artifact/runtime/device/backend``; ``top1`` is square in that order; ``n`` the samples.
+    """
+
+    schema: int
+    n: int
+    names: tuple[str, ...]
+    top1: tuple[tuple[float, ...], ...]
+
+
+Result = VerifyResult | BenchResult | Agreement
+
+
+def save(path: Path, result: Result) -> None:
+    """Write the result as readable JSON."""
+    write_atomically(path, msgspec.json.format(msgspec.json.encode(result), indent=2))
+
+
+def load_verify(path: Path) -> VerifyResult | None:
+    """The verify result in this file, or None when there is no such file."""
+    return _load(path, VerifyResult)
+
+
+def load_bench(path: Path) -> BenchResult | None:
+    """The bench result in this file, or None when there is no such file."""
+    return _load(path, BenchResult)
+
+
+def load_agreement(path: Path) -> Agreement | None:
+    """The agreement in this file, or None when there is no such file."""
+    return _load(path, Agreement)
+
+
+R = TypeVar("R", VerifyResult, BenchResult, Agreement)
+
+
+def _load(path: Path, kind: type[R]) -> R | None:
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=kind)
+    except FileNotFoundError:
+        return None
+    except msgspec.DecodeError as error:
+        raise UsageError(f"{path} is damaged ({error}). Run the command that wrote it again.") from None
+
+
+# First in this order decides the exit code; 3 is also that of a run in which nothing was judged.
+_EXIT: tuple[tuple[tuple[str, ...], int], ...] = (
+    (("failed",), 4),
+    (("crashed", "timeout"), 5),
+    (("mismatch", "checksum"), 1),
+)
+
+
+def exit_code(rows: Sequence[VerifyRow] | Sequence[BenchRow], asked_devices: Sequence[str] = ()) -> int:
+    """The exit code that a list of rows stands for; ``asked_devices`` were named by the person."""
+    outcomes = {row.outcome for row in rows}
+    for found, code in _EXIT:
+        if outcomes & set(found):
+            return code
+    if any(row.outcome == "unavailable" and row.device in asked_devices for row in rows):
+        return 6
+    if "inconclusive" in outcomes or "passed" not in outcomes:
+        return 3
+    return 0
