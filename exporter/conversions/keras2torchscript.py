@@ -1,0 +1,41 @@
+"""Keras to TorchScript: the same ``.keras`` file on Keras's own torch backend, traced and frozen."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from exporter.metadata import metadata
+from exporter.sources import keras_file, torch_code
+from runtimes.bundle import ModelSpec
+from runtimes.errors import ConversionError
+
+SOURCE = "keras"
+TARGET = "torchscript"
+PROCESS = "keras-torch"
+
+
+def check() -> str | None:
+    """None, or how to get what is missing."""
+    return keras_file.check() or torch_code.check()
+
+
+def convert(src: Path, out: Path, spec: ModelSpec) -> None:
+    """Write a frozen TorchScript file; its input keeps the Keras layout."""
+    import keras
+    import torch
+
+    if keras.backend.backend() != "torch":
+        raise ConversionError(f"keras2torchscript needs KERAS_BACKEND=torch, not {keras.backend.backend()}")
+    model = keras_file.export_clone(keras_file.load(src)).eval()
+
+    class Forward(torch.nn.Module):  # type: ignore[misc]
+        def __init__(self) -> None:
+            super().__init__()
+            self.model = model
+
+        def forward(self, *tensors: object) -> object:
+            return self.model(tensors[0] if len(tensors) == 1 else list(tensors), training=False)
+
+    with torch.device("cpu"):
+        traced = torch_code.trace(Forward().eval(), torch_code.example_inputs(spec))
+    torch.jit.save(torch.jit.freeze(traced), str(out), _extra_files=metadata(spec))

@@ -1,0 +1,193 @@
+"""TF Lite in LiteRT: the interpreter with XNNPACK on the CPU, and the package's GPU accelerator where it loads."""
+
+from __future__ import annotations
+
+import importlib.util
+import zipfile
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from runtimes.base import Array, Feeds, Inspection, Session, SessionOptions
+from runtimes.bundle import TensorSpec
+from runtimes.errors import NotAModelError, UnavailableError
+from runtimes.machine import cores_allowed, versions_of
+
+FORMATS = ("tflite",)
+DEVICES = {"cpu": ("xnnpack",), "gpu": ("webgpu",)}
+PRECISIONS = ("float32",)
+
+
+def check(device: str) -> str | None:
+    """None, or what is missing. Whether a GPU answers is known only by loading a model on it."""
+    del device
+    if importlib.util.find_spec("ai_edge_litert") is None:
+        return "LiteRT is missing: pip install 'fwexport[litert]'"
+    return None
+
+
+def versions() -> dict[str, str]:
+    """LiteRT's."""
+    import ai_edge_litert.interpreter  # noqa: F401 - importing is part of what is timed
+
+    return versions_of("ai-edge-litert")
+
+
+def inspect(path: Path) -> Inspection:
+    """Tensors of the signature, operators of the main subgraph, and the zip that may follow the model."""
+    interpreter = _read(path, None, delegates=False)
+    ops = Counter(op["op_name"] for op in interpreter._get_ops_details())
+    ops.pop("DELEGATE", None)
+    return Inspection(*_specs(interpreter), dict(sorted(ops.items())), _metadata(path))
+
+
+def load(path: Path, device: str, options: SessionOptions) -> Session:
+    """The model on exactly this device."""
+    return _CpuSession(path, options) if device == "cpu" else _GpuSession(path)
+
+
+class _CpuSession(Session):
+    """The interpreter keeps one batch size at a time and is resized only when it changes."""
+
+    def __init__(self, path: Path, options: SessionOptions) -> None:
+        self._interpreter = _read(path, options.threads or cores_allowed(), delegates=True)
+        self.inputs, self.outputs = _specs(self._interpreter)
+        self._index = dict(
+            zip([s.name for s in self.inputs], _indices(self._interpreter, "inputs"), strict=True)
+        )
+        self._outputs = dict(
+            zip([s.name for s in self.outputs], _indices(self._interpreter, "outputs"), strict=True)
+        )
+        self._shapes: dict[str, tuple[int, ...]] = {}
+        self._resize({s.name: tuple(1 if n is None else n for n in s.shape) for s in self.inputs})
+        self.device_proof = self._prove()
+
+    def run(self, feeds: Feeds) -> dict[str, Array]:
+        self._set(feeds)
+        self._interpreter.invoke()
+        return {name: self._interpreter.get_tensor(index) for name, index in self._outputs.items()}
+
+    def bind(self, feeds: Feeds) -> Callable[[], None]:
+        """Inputs are written into the arena before each run: it keeps only one set of them."""
+        arrays = {name: np.ascontiguousarray(array) for name, array in feeds.items()}
+
+        def call() -> None:
+            self._set(arrays)
+            self._interpreter.invoke()
+
+        return call
+
+    def _set(self, feeds: Feeds) -> None:
+        shapes = {name: array.shape for name, array in feeds.items()}
+        if shapes != self._shapes:
+            self._resize(shapes)
+        for name, array in feeds.items():
+            self._interpreter.set_tensor(self._index[name], array)
+
+    def _resize(self, shapes: dict[str, tuple[int, ...]]) -> None:
+        for name, shape in shapes.items():
+            self._interpreter.resize_tensor_input(self._index[name], shape, strict=True)
+        self._interpreter.allocate_tensors()
+        self._shapes = shapes
+
+    def _prove(self) -> str:
+        """The execution plan after loading names its delegates."""
+        ops = [op["op_name"] for op in self._interpreter._get_ops_details()]
+        delegated = ops.count("DELEGATE")
+        return f"CPU interpreter, {delegated} XNNPACK delegate node(s) over {len(ops) - delegated} operators"
+
+
+class _GpuSession(Session):
+    def __init__(self, path: Path) -> None:
+        from ai_edge_litert import compiled_model, hardware_accelerator
+
+        interpreter = _read(path, 1, delegates=False)
+        self.inputs, self.outputs = _specs(interpreter)
+        try:
+            self._model = compiled_model.CompiledModel.from_file(
+                str(path), hardware_accel=hardware_accelerator.HardwareAccelerator.GPU
+            )
+        except Exception as error:
+            raise UnavailableError(
+                f"LiteRT's GPU accelerator cannot run {path.name} here: {error}"
+            ) from error
+        self._in = self._model.create_input_buffers(0)
+        self._out = self._model.create_output_buffers(0)
+        self.device_proof = "compiled for the GPU accelerator alone; it does not load without one"
+
+    def run(self, feeds: Feeds) -> dict[str, Array]:
+        self._set(feeds)
+        self._model.run_by_index(0, self._in, self._out)
+        results: dict[str, Array] = {}
+        for buffer, spec in zip(self._out, self.outputs, strict=True):
+            shape = [len(feeds[self.inputs[0].name]) if n is None else n for n in spec.shape]
+            results[spec.name] = buffer.read(int(np.prod(shape)), np.dtype(spec.dtype)).reshape(shape)
+        return results
+
+    def bind(self, feeds: Feeds) -> Callable[[], None]:
+        """Inputs in the device's buffers; the first output is read, because that waits."""
+        self._set(feeds)
+        spec = self.outputs[0]
+        count = int(np.prod([len(feeds[self.inputs[0].name]) if n is None else n for n in spec.shape]))
+
+        def call() -> None:
+            self._model.run_by_index(0, self._in, self._out)
+            self._out[0].read(count, np.dtype(spec.dtype))
+
+        return call
+
+    def _set(self, feeds: Feeds) -> None:
+        for buffer, spec in zip(self._in, self.inputs, strict=True):
+            buffer.write(np.ascontiguousarray(feeds[spec.name]))
+
+
+def _read(path: Path, threads: int | None, delegates: bool) -> Any:
+    from ai_edge_litert.interpreter import Interpreter, OpResolverType
+
+    resolver = OpResolverType.AUTO if delegates else OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
+    try:
+        interpreter = Interpreter(str(path), num_threads=threads, experimental_op_resolver_type=resolver)
+        if not delegates:
+            interpreter.allocate_tensors()
+        return interpreter
+    except (ValueError, RuntimeError) as error:
+        raise NotAModelError(f"{path} is no TF Lite file that LiteRT can load: {error}") from error
+
+
+def _details(interpreter: Any, side: str) -> list[tuple[str, dict[str, Any]]]:
+    """``(name, tensor details)`` in the signature's order where there is one, else in the graph's."""
+    given = interpreter.get_input_details() if side == "inputs" else interpreter.get_output_details()
+    for runner in interpreter.get_signature_list():
+        signature = interpreter.get_signature_runner(runner)
+        found = signature.get_input_details() if side == "inputs" else signature.get_output_details()
+        return list(found.items())
+    return [(detail["name"], detail) for detail in given]
+
+
+def _indices(interpreter: Any, side: str) -> list[int]:
+    return [detail["index"] for _, detail in _details(interpreter, side)]
+
+
+def _specs(interpreter: Any) -> tuple[tuple[TensorSpec, ...], tuple[TensorSpec, ...]]:
+    def specs(side: str) -> tuple[TensorSpec, ...]:
+        return tuple(
+            TensorSpec(
+                name,
+                np.dtype(detail["dtype"]).name,
+                tuple(None if size < 0 else int(size) for size in detail["shape_signature"]),
+            )
+            for name, detail in _details(interpreter, side)
+        )
+
+    return specs("inputs"), specs("outputs")
+
+
+def _metadata(path: Path) -> dict[str, str]:
+    if not zipfile.is_zipfile(path):
+        return {}
+    with zipfile.ZipFile(path) as archive:
+        texts = [name for name in archive.namelist() if name.endswith(".json")]
+        return {name.removesuffix(".json"): archive.read(name).decode() for name in texts}

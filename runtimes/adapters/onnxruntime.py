@@ -1,0 +1,157 @@
+"""ONNX in ONNX Runtime: the CPU, CUDA and TensorRT execution providers, one at a time and never another."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from runtimes.base import Array, Feeds, Inspection, Session, SessionOptions
+from runtimes.bundle import TensorSpec
+from runtimes.errors import NotAModelError, UnavailableError
+from runtimes.machine import versions_of
+
+FORMATS = ("onnx",)
+DEVICES = {"cpu": ("cpu",), "cuda": ("cuda", "tensorrt")}
+PRECISIONS = ("float32",)
+
+_PROVIDERS = {
+    "cpu": "CPUExecutionProvider",
+    "cuda": "CUDAExecutionProvider",
+    "tensorrt": "TensorrtExecutionProvider",
+}
+_DTYPES = {
+    "tensor(float)": "float32",
+    "tensor(double)": "float64",
+    "tensor(float16)": "float16",
+    "tensor(bool)": "bool",
+}
+
+
+def check(device: str) -> str | None:
+    """None, or what is missing."""
+    if importlib.util.find_spec("onnxruntime") is None:
+        return "ONNX Runtime is missing: pip install 'fwexport[ort]' (or [ort-gpu] for CUDA; never both)"
+    if device == "cpu":
+        return None
+    import onnxruntime
+
+    available = onnxruntime.get_available_providers()
+    if _PROVIDERS["cuda"] not in available:
+        return (
+            f"this ONNX Runtime {onnxruntime.__version__} has no CUDA provider (it has {', '.join(available)}): "
+            "pip uninstall onnxruntime, then pip install 'fwexport[ort-gpu]'"
+        )
+    return None
+
+
+def versions() -> dict[str, str]:
+    """ONNX Runtime's."""
+    import onnxruntime  # noqa: F401 - importing is part of what is timed
+
+    return versions_of("onnxruntime", "onnxruntime-gpu")
+
+
+def inspect(path: Path) -> Inspection:
+    """Tensors and metadata by ONNX Runtime; operators by its optimised-off graph, or by onnx where it is installed."""
+    session = _open(path, "cpu", SessionOptions(), {})
+    found = session.get_modelmeta().custom_metadata_map
+    return Inspection(_specs(session.get_inputs()), _specs(session.get_outputs()), _ops(path), dict(found))
+
+
+def load(path: Path, device: str, options: SessionOptions) -> Session:
+    """A session of exactly one provider."""
+    return _Session(path, device, options)
+
+
+class _Session(Session):
+    def __init__(self, path: Path, device: str, options: SessionOptions) -> None:
+        kind, _, index = device.partition(":")
+        backend = options.backend or DEVICES[kind][0]
+        provider_options = {"device_id": index or "0"} if kind == "cuda" else {}
+        if backend == "cuda":
+            provider_options["use_tf32"] = "0"
+        self._session = _open(path, backend, options, provider_options)
+        self.inputs = _specs(self._session.get_inputs())
+        self.outputs = _specs(self._session.get_outputs())
+        self._names = [spec.name for spec in self.outputs]
+        self._where = (kind, int(index or 0))
+        self.device_proof = self._prove(_PROVIDERS[backend])
+
+    def run(self, feeds: Feeds) -> dict[str, Array]:
+        values = self._session.run(self._names, {k: np.ascontiguousarray(v) for k, v in feeds.items()})
+        return dict(zip(self._names, values, strict=True))
+
+    def bind(self, feeds: Feeds) -> Callable[[], None]:
+        """Inputs on the device, outputs left there; on a GPU each call waits for the device."""
+        import onnxruntime
+
+        kind, index = self._where
+        binding = self._session.io_binding()
+        for name, array in feeds.items():
+            value = onnxruntime.OrtValue.ortvalue_from_numpy(np.ascontiguousarray(array), kind, index)
+            binding.bind_ortvalue_input(name, value)
+        for name in self._names:
+            binding.bind_output(name, kind, index)
+        run = self._session.run_with_iobinding
+        if kind == "cpu":
+            return lambda: run(binding)
+
+        def call() -> None:
+            run(binding)
+            binding.synchronize_outputs()
+
+        return call
+
+    def _prove(self, provider: str) -> str:
+        """The providers that the session itself reports, after it assigned its nodes."""
+        providers = self._session.get_providers()
+        if not providers or providers[0] != provider:
+            raise UnavailableError(
+                f"asked ONNX Runtime for {provider}, and it loaded {', '.join(providers) or 'none'}. "
+                "Its log says which library was missing; CUDA and cuDNN must fit this build."
+            )
+        return f"providers {', '.join(providers)}"
+
+
+def _open(path: Path, backend: str, options: SessionOptions, provider_options: dict[str, str]) -> Any:
+    import onnxruntime
+
+    onnxruntime.set_default_logger_severity(3)
+    settings = onnxruntime.SessionOptions()
+    if options.threads is not None:
+        settings.intra_op_num_threads = options.threads
+    settings.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    if backend != "cpu":  # a node that the provider cannot run must fail, not move to the CPU
+        settings.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
+    try:
+        return onnxruntime.InferenceSession(
+            str(path), settings, providers=[(_PROVIDERS[backend], provider_options)]
+        )
+    except Exception as error:
+        if backend != "cpu":
+            raise UnavailableError(f"{_PROVIDERS[backend]} cannot run {path.name}: {error}") from error
+        raise NotAModelError(f"{path} is no ONNX file that ONNX Runtime can load: {error}") from error
+
+
+def _specs(nodes: Any) -> tuple[TensorSpec, ...]:
+    def dtype(name: str) -> str:
+        return _DTYPES.get(name, name.removeprefix("tensor(").removesuffix(")"))
+
+    return tuple(
+        TensorSpec(n.name, dtype(n.type), tuple(s if isinstance(s, int) else None for s in n.shape))
+        for n in nodes
+    )
+
+
+def _ops(path: Path) -> dict[str, int]:
+    if importlib.util.find_spec("onnx") is None:
+        return {}
+    import onnx
+
+    nodes = onnx.load(str(path), load_external_data=False).graph.node
+    return dict(sorted(Counter(node.op_type for node in nodes).items()))

@@ -1,0 +1,129 @@
+"""SavedModel in TensorFlow, on the CPU or a GPU, by its signature ``serving_default``."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from runtimes.base import Array, Feeds, Inspection, Session, SessionOptions
+from runtimes.bundle import TensorSpec
+from runtimes.errors import NotAModelError
+from runtimes.tensorflow_device import check, device_name, prove, set_threads, versions
+
+__all__ = ["DEVICES", "FORMATS", "PRECISIONS", "check", "inspect", "load", "versions"]
+
+FORMATS = ("savedmodel",)
+DEVICES = {"cpu": ("tensorflow",), "gpu": ("tensorflow",)}
+PRECISIONS = ("float32",)
+
+SIGNATURE = "serving_default"
+
+
+def inspect(path: Path) -> Inspection:
+    """Tensors of ``serving_default``, operators of its graph, and the metadata in ``assets.extra``."""
+    version, loaded, function = _read(path)
+    del loaded
+    ops: Counter[str] = Counter()
+    graphs = [function.graph.as_graph_def()]
+    ops.update(node.op for node in graphs[0].node)
+    for body in graphs[0].library.function:
+        ops.update(node.op for node in body.node_def)
+    for plumbing in (
+        "Placeholder",
+        "NoOp",
+        "Const",
+        "Identity",
+        "ReadVariableOp",
+        "PartitionedCall",
+        "StatefulPartitionedCall",
+    ):
+        ops.pop(plumbing, None)
+    extra = version / "assets.extra" / "fwexport.json"
+    found = msgspec.json.decode(extra.read_bytes(), type=dict[str, str]) if extra.exists() else {}
+    return Inspection(*_specs(function), dict(sorted(ops.items())), found)
+
+
+def load(path: Path, device: str, options: SessionOptions) -> Session:
+    """The signature on exactly this device."""
+    return _Session(path, device, options)
+
+
+class _Session(Session):
+    def __init__(self, path: Path, device: str, options: SessionOptions) -> None:
+        import tensorflow as tf
+
+        set_threads(options.threads)
+        self._where = device_name(device)
+        with tf.device(self._where):
+            _, self._loaded, self._function = _read(path)
+        self.inputs, self.outputs = _specs(self._function)
+        shapes = [[1 if size is None else size for size in spec.shape] for spec in self.inputs]
+        zeros = {s.name: np.zeros(n, s.dtype) for s, n in zip(self.inputs, shapes, strict=True)}
+        self.device_proof = prove(next(iter(self._compute(self._tensors(zeros)).values())), device)
+
+    def run(self, feeds: Feeds) -> dict[str, Array]:
+        return {name: value.numpy() for name, value in self._compute(self._tensors(feeds)).items()}
+
+    def bind(self, feeds: Feeds) -> Callable[[], None]:
+        tensors, compute = self._tensors(feeds), self._compute
+        waiting = [spec.name for spec in self.outputs]
+
+        def call() -> None:
+            result = compute(tensors)
+            for name in waiting:
+                result[name].numpy()
+
+        return call
+
+    def _compute(self, tensors: dict[str, Any]) -> dict[str, Any]:
+        import tensorflow as tf
+
+        with tf.device(self._where):
+            result: dict[str, Any] = self._function(**tensors)
+        return result
+
+    def _tensors(self, feeds: Feeds) -> dict[str, Any]:
+        import tensorflow as tf
+
+        with tf.device(self._where):
+            return {name: tf.constant(array) for name, array in feeds.items()}
+
+
+def _read(path: Path) -> tuple[Path, Any, Any]:
+    """The version folder, the loaded object (which must outlive its function) and the signature's function."""
+    import tensorflow as tf
+
+    version = path if (path / "saved_model.pb").exists() else _latest(path)
+    try:
+        loaded = tf.saved_model.load(str(version))
+        return version, loaded, loaded.signatures[SIGNATURE]
+    except KeyError:
+        raise NotAModelError(f"{version} has no signature {SIGNATURE!r}") from None
+    except Exception as error:
+        raise NotAModelError(f"{version} is no SavedModel that TensorFlow can load: {error}") from error
+
+
+def _latest(path: Path) -> Path:
+    versions = [p for p in path.glob("*") if p.name.isdigit() and (p / "saved_model.pb").exists()]
+    if not versions:
+        raise NotAModelError(
+            f"{path} is no SavedModel: neither it nor a version folder in it has saved_model.pb"
+        )
+    return max(versions, key=lambda p: int(p.name))
+
+
+def _specs(function: Any) -> tuple[tuple[TensorSpec, ...], tuple[TensorSpec, ...]]:
+    def spec(name: str, tensor: Any) -> TensorSpec:
+        shape = () if tensor.shape.rank is None else tuple(tensor.shape.as_list())
+        return TensorSpec(name, tensor.dtype.name, shape)
+
+    given = function.structured_input_signature[1]
+    return (
+        tuple(spec(name, given[name]) for name in given),
+        tuple(spec(name, tensor) for name, tensor in function.structured_outputs.items()),
+    )

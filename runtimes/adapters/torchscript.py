@@ -1,0 +1,140 @@
+"""TorchScript in PyTorch, on the CPU or a CUDA device."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from runtimes.base import Array, Feeds, Inspection, Session, SessionOptions
+from runtimes.bundle import ModelSpec, TensorSpec
+from runtimes.errors import NotAModelError, UnavailableError
+from runtimes.machine import versions_of
+
+FORMATS = ("torchscript",)
+DEVICES = {"cpu": ("torch",), "cuda": ("torch",)}
+PRECISIONS = ("float32",)
+
+
+def check(device: str) -> str | None:
+    """None, or what is missing."""
+    if importlib.util.find_spec("torch") is None:
+        return "PyTorch is missing: pip install 'fwexport[torch]'"
+    if device == "cpu":
+        return None
+    import torch
+
+    if not torch.cuda.is_available():
+        return f"PyTorch {torch.__version__} sees no CUDA device. Install a CUDA build of torch and NVIDIA's driver."
+    wanted = torch.device(device).index or 0
+    if wanted >= torch.cuda.device_count():
+        return f"there is no {device}: PyTorch sees {torch.cuda.device_count()} CUDA device(s)."
+    return None
+
+
+def versions() -> dict[str, str]:
+    """PyTorch's."""
+    import torch  # noqa: F401 - importing is part of what is timed
+
+    return versions_of("torch")
+
+
+def inspect(path: Path) -> Inspection:
+    """Tensors by the embedded metadata where there is some, else by the graph's names."""
+    module, extra = _read(path, "cpu")
+    graph = module.inlined_graph
+    ops = Counter(
+        node.kind().removeprefix("aten::") for node in graph.nodes() if node.kind().startswith("aten::")
+    )
+    inputs, outputs = _specs(module, extra)
+    return Inspection(inputs, outputs, dict(sorted(ops.items())), {k: v for k, v in extra.items() if v})
+
+
+def load(path: Path, device: str, options: SessionOptions) -> Session:
+    """The module on exactly this device."""
+    return _Session(path, device, options)
+
+
+class _Session(Session):
+    def __init__(self, path: Path, device: str, options: SessionOptions) -> None:
+        import torch
+
+        if options.threads is not None:
+            torch.set_num_threads(options.threads)
+        torch.backends.cuda.matmul.allow_tf32 = False
+        torch.backends.cudnn.allow_tf32 = False
+        self._device = torch.device(device)
+        self._module, extra = _read(path, device)
+        self.inputs, self.outputs = _specs(self._module, extra)
+        self.device_proof = self._prove()
+
+    def run(self, feeds: Feeds) -> dict[str, Array]:
+        import torch
+
+        with torch.inference_mode():
+            values = _as_tuple(self._module(*self._tensors(feeds)))
+        return {spec.name: value.cpu().numpy() for spec, value in zip(self.outputs, values, strict=True)}
+
+    def bind(self, feeds: Feeds) -> Callable[[], None]:
+        import torch
+
+        tensors, module = self._tensors(feeds), self._module
+        wait = torch.cuda.synchronize if self._device.type == "cuda" else None
+
+        def call() -> None:
+            with torch.inference_mode():
+                module(*tensors)
+            if wait is not None:
+                wait()
+
+        return call
+
+    def _tensors(self, feeds: Feeds) -> list[Any]:
+        import torch
+
+        arrays = [np.ascontiguousarray(feeds[spec.name]) for spec in self.inputs]
+        return [torch.from_numpy(array).to(self._device) for array in arrays]
+
+    def _prove(self) -> str:
+        """Compute once, and ask the result where it lies."""
+        import torch
+
+        shapes = [[1 if size is None else size for size in spec.shape] for spec in self.inputs]
+        with torch.inference_mode():
+            zeros = [torch.zeros(shape, device=self._device) for shape in shapes]
+            found = _as_tuple(self._module(*zeros))[0].device
+        if found.type != self._device.type:
+            raise UnavailableError(f"asked for {self._device}, and PyTorch computed on {found}")
+        return f"output on {found}"
+
+
+def _read(path: Path, device: str) -> tuple[Any, dict[str, str]]:
+    import torch
+
+    extra = {"fwexport": ""}
+    try:
+        module = torch.jit.load(str(path), map_location=device, _extra_files=extra)
+    except (RuntimeError, ValueError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise NotAModelError(f"{path} is no TorchScript file that PyTorch can load: {reason}") from error
+    texts = {k: v.decode() if isinstance(v, bytes) else v for k, v in extra.items()}
+    return module.eval(), texts
+
+
+def _specs(module: Any, extra: dict[str, str]) -> tuple[tuple[TensorSpec, ...], tuple[TensorSpec, ...]]:
+    """TorchScript stores no shapes and no output names: they come from the metadata, or stay unknown."""
+    if extra.get("fwexport"):
+        spec = msgspec.json.decode(extra["fwexport"], type=ModelSpec)
+        return spec.inputs, spec.outputs
+    given = list(module.graph.inputs())[1:]
+    inputs = tuple(TensorSpec(value.debugName().split(".")[0], "float32", ()) for value in given)
+    return inputs, (TensorSpec("output_0", "float32", ()),)
+
+
+def _as_tuple(value: Any) -> tuple[Any, ...]:
+    return tuple(value) if isinstance(value, (tuple, list)) else (value,)

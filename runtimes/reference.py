@@ -1,0 +1,241 @@
+"""``reference.npz``: what the source predicts in float64, and how far its own float32 runs lie from that.
+
+It is built once, beside the source; an edge device verifies with this file alone. Names inside:
+
+    input:<name>    (n, ...)  the judged samples, in the source's layout     role (n,) real | margin | sentinel
+    y64:<name>      (n, ...)  float64 outputs                                noise:<name> (n,) float64
+    held:<name>     (m, ...)  labelled real samples, for accuracy            label (m,) int64, -1 unknown
+    held64:<name>   (m, ...)  their float64 outputs
+    about           JSON: the float32 runs, refusals, notes
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import time
+import zipfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from runtimes.base import Array, Feeds, Session
+from runtimes.bundle import TensorSpec
+from runtimes.errors import UsageError
+from runtimes.files import write_atomically
+from runtimes.parity import margins, noise_floor, refuse_reference
+
+REFERENCE = "reference.npz"
+
+REAL_SAMPLES = 64
+SMALLEST_MARGINS = 16
+HELDOUT_SAMPLES = 1000
+MAX_SECONDS = 60.0
+MAX_BYTES = 32 << 20
+SEED = 20260101
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One way to run the source. ``batch`` None is all samples at once."""
+
+    precision: str = "float32"
+    batch: int | None = None
+    threads: int = 1
+    channels_last: bool = False
+
+    @property
+    def name(self) -> str:
+        """As it appears in ``about``."""
+        batch = "all" if self.batch is None else str(self.batch)
+        layout = ", channels_last" if self.channels_last else ""
+        return f"{self.precision}, batch {batch}, threads {self.threads}{layout}"
+
+
+@dataclass(frozen=True)
+class Reference:
+    """An opened ``reference.npz``. ``refused`` says why it cannot judge, or is empty."""
+
+    inputs: dict[str, Array]
+    roles: Array
+    y64: dict[str, Array]
+    noise: dict[str, Array]
+    heldout: dict[str, Array]
+    heldout_labels: Array
+    heldout_y64: dict[str, Array]
+    runs: tuple[str, ...]
+    refused: str
+    notes: tuple[str, ...]
+
+    def __len__(self) -> int:
+        """The number of judged samples."""
+        return len(self.roles)
+
+
+Opener = Callable[[Variant], Session]
+
+
+def variants(threads: int, channels_last: bool) -> tuple[Variant, ...]:
+    """The float32 runs whose spread is the noise floor."""
+    runs = [Variant(batch=1), Variant(), Variant(threads=threads)]
+    if channels_last:
+        runs.append(Variant(channels_last=True))
+    return tuple(dict.fromkeys(runs))
+
+
+def build(
+    open_session: Opener,
+    heldout: Feeds,
+    labels: Array,
+    runs: Sequence[Variant],
+    outputs: Sequence[TensorSpec],
+) -> Reference:
+    """Run the source in float64 and in each of ``runs``, on samples picked from ``heldout``.
+
+    ``heldout`` holds preprocessed real samples in the source's layout, shape (m, ...); ``labels`` is (m,) int64.
+    Fewer samples are taken when the reference would pass 60 s or 32 MB, and a note says so.
+    """
+    notes: list[str] = []
+    pool, labels = _affordable(heldout, labels, notes)
+    exact = open_session(Variant(precision="float64"))
+    begin = time.perf_counter()
+    pool64 = run_in_batches(exact, pool, 32)
+    per_sample_s = (time.perf_counter() - begin) / max(1, len(labels))
+    chosen, roles = choose_samples(pool64[outputs[0].name], outputs[0].kind)
+    affordable = max(4, int(MAX_SECONDS / max(per_sample_s * (2 + len(runs)), 1e-9)))
+    if len(chosen) > affordable:
+        notes.append(f"{affordable} real samples instead of {len(chosen)}: the source is slow in float64")
+        chosen, roles = chosen[:affordable], roles[:affordable]
+    extra = sentinels(pool)
+    inputs = {name: np.concatenate([pool[name][chosen], extra[name]]) for name in pool}
+    all_roles = np.concatenate([roles, np.full(len(next(iter(extra.values()))), "sentinel")])
+    y64 = run_in_batches(exact, inputs, 32)
+    results = []
+    for variant in runs:
+        session = open_session(variant)
+        results.append(run_in_batches(session, inputs, variant.batch or len(all_roles)))
+    noise, refused = {}, ""
+    for spec in outputs:
+        single = [result[spec.name] for result in results]
+        real = all_roles != "sentinel"
+        noise[spec.name] = noise_floor(single, y64[spec.name], spec.kind, real)
+        refused = refused or refuse_reference(single, y64[spec.name], noise[spec.name], spec.kind)
+    names = tuple(variant.name for variant in runs)
+    return Reference(inputs, all_roles, y64, noise, pool, labels, pool64, names, refused, tuple(notes))
+
+
+def choose_samples(y64: Array, kind: str) -> tuple[Array, Array]:
+    """Indices into the pool and their roles: the first real samples, then those with the smallest margins."""
+    real = np.arange(min(REAL_SAMPLES, len(y64)))
+    rest = np.arange(len(real), len(y64))
+    if kind in ("logits", "probabilities") and len(rest):
+        closest = rest[np.argsort(margins(y64[rest]), kind="stable")[:SMALLEST_MARGINS]]
+    else:
+        closest = rest[:0]
+    roles = np.concatenate([np.full(len(real), "real"), np.full(len(closest), "margin")])
+    return np.concatenate([real, closest]), roles
+
+
+def sentinels(pool: Mapping[str, Array]) -> dict[str, Array]:
+    """Inputs that show one fault each, in the range of the real ones: shape (k, ...) for each input.
+
+    All low, all high, one high element off the diagonal, a ramp along each of the two longest axes, and each
+    channel alone when there are several.
+    """
+    made: dict[str, Array] = {}
+    for name, real in pool.items():
+        shape, low, high = real.shape[1:], real.min(), real.max()
+        rows = [np.full(shape, low), np.full(shape, high)]
+        hot = np.full(shape, low)
+        hot[tuple(size // (3 if axis % 2 else 5) for axis, size in enumerate(shape))] = high
+        rows.append(hot)
+        for axis in sorted(np.argsort(shape, kind="stable")[-2:]):
+            ramp = np.linspace(low, high, shape[axis])
+            rows.append(
+                np.broadcast_to(np.expand_dims(ramp, [a for a in range(len(shape)) if a != axis]), shape)
+            )
+        axis = int(np.argmin(shape)) if shape else 0
+        if len(shape) == 3 and 1 < shape[axis] <= 4:
+            for channel in range(shape[axis]):
+                only = np.full(shape, low)
+                np.moveaxis(only, axis, 0)[channel] = high
+                rows.append(only)
+        made[name] = np.stack(rows).astype(real.dtype)
+    return made
+
+
+def run_in_batches(session: Session, inputs: Feeds, batch: int) -> dict[str, Array]:
+    """All outputs, computed ``batch`` samples at a time."""
+    total = len(next(iter(inputs.values())))
+    parts = [
+        session.run({name: array[at : at + batch] for name, array in inputs.items()})
+        for at in range(0, total, batch)
+    ]
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+
+def save_reference(path: Path, reference: Reference) -> None:
+    """Write ``reference.npz``."""
+    about = {"runs": reference.runs, "refused": reference.refused, "notes": reference.notes}
+    arrays: dict[str, Array] = {"role": reference.roles, "label": reference.heldout_labels}
+    for prefix, group in _groups(reference):
+        arrays |= {f"{prefix}:{name}": array for name, array in group.items()}
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, about=np.array(json.dumps(about)), **arrays)  # type: ignore[arg-type]
+    write_atomically(path, buffer.getvalue())
+
+
+def open_reference(path: Path) -> Reference:
+    """Read ``reference.npz``. Raises UsageError when it is missing or damaged."""
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            arrays = {name: file[name] for name in file.files}
+        about = json.loads(str(arrays["about"]))
+        groups = {
+            prefix: {
+                name.split(":", 1)[1]: array
+                for name, array in arrays.items()
+                if name.startswith(f"{prefix}:")
+            }
+            for prefix in ("input", "y64", "noise", "held", "held64")
+        }
+        return Reference(
+            groups["input"],
+            arrays["role"],
+            groups["y64"],
+            groups["noise"],
+            groups["held"],
+            arrays["label"],
+            groups["held64"],
+            tuple(about["runs"]),
+            about["refused"],
+            tuple(about["notes"]),
+        )
+    except FileNotFoundError:
+        raise UsageError(f"{path} is missing, so nothing can be judged. Build the bundle again.") from None
+    except (ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile) as error:
+        raise UsageError(f"{path} is damaged ({error}). Build the bundle again.") from None
+
+
+def _groups(reference: Reference) -> list[tuple[str, dict[str, Array]]]:
+    return [
+        ("input", reference.inputs),
+        ("y64", reference.y64),
+        ("noise", reference.noise),
+        ("held", reference.heldout),
+        ("held64", reference.heldout_y64),
+    ]
+
+
+def _affordable(heldout: Feeds, labels: Array, notes: list[str]) -> tuple[dict[str, Array], Array]:
+    """At most HELDOUT_SAMPLES, and at most what half of MAX_BYTES holds; chosen by a seed, in their order."""
+    total = len(labels)
+    each = sum(array[:1].nbytes for array in heldout.values())
+    keep = max(1, min(total, HELDOUT_SAMPLES, (MAX_BYTES // 2) // max(each, 1)))
+    if keep == total:
+        return dict(heldout), labels
+    notes.append(f"{keep} of {total} held-out samples are kept in the bundle")
+    chosen = np.sort(np.random.default_rng(SEED).choice(total, keep, replace=False))
+    return {name: array[chosen] for name, array in heldout.items()}, labels[chosen]
