@@ -1,0 +1,145 @@
+"""Live sessions, each in its own child process, opened once and handed from stage to stage.
+
+A cell is what a row is about: an artifact of a bundle, in a runtime, on a device, by a backend.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from runtimes import session_child
+from runtimes.base import SessionOptions, for_format, runtime
+from runtimes.bundle import Artifact, Bundle
+from runtimes.client import Worker
+from runtimes.errors import FwexportError, UsageError
+from runtimes.machine import gpus
+from runtimes.session_child import Opened
+
+# A session that neither loads nor answers in this time has hung.
+TIMEOUT_S = 300.0
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One artifact in one runtime on one device, by one backend."""
+
+    bundle: Bundle = field(compare=False)
+    folder: Path
+    artifact: str
+    runtime: str
+    device: str
+    backend: str
+
+    @property
+    def described(self) -> Artifact:
+        """The artifact's line in the manifest."""
+        found = self.bundle.manifest.artifact(self.artifact)
+        assert found is not None
+        return found
+
+    @property
+    def source(self) -> str:
+        """The framework that the bundle came from."""
+        return self.bundle.manifest.source.framework
+
+    @property
+    def name(self) -> str:
+        """``source/artifact/runtime/device/backend``."""
+        return f"{self.source}/{self.artifact}/{self.runtime}/{self.device}/{self.backend}"
+
+
+def cells(
+    bundle: Bundle, devices: Sequence[str] = (), formats: Sequence[str] = (), runtimes: Sequence[str] = ()
+) -> list[Cell]:
+    """Every cell of a bundle that was asked for; nothing asked means all, on the CPU and on the GPUs that are here.
+
+    ``devices`` are ``cpu``, ``cuda[:i]`` or ``gpu[:i]``; the last two both mean a GPU to every runtime that has
+    one. Raises UsageError for a device, format or runtime that nothing in the bundle has.
+    """
+    wanted = list(devices) or (["cpu", "gpu"] if gpus() else ["cpu"])
+    found = []
+    for artifact in bundle.manifest.artifacts:
+        if formats and artifact.format not in formats:
+            continue
+        for name in for_format(artifact.format):
+            if runtimes and name not in runtimes:
+                continue
+            for device in wanted:
+                own = _own_device(device, runtime(name).DEVICES)
+                for backend in runtime(name).DEVICES.get(own.partition(":")[0], ()):
+                    found.append(Cell(bundle, bundle.folder, artifact.format, name, own, backend))
+    if not found:
+        asked = ", ".join([*formats, *runtimes, *devices])
+        have = ", ".join(artifact.format for artifact in bundle.manifest.artifacts) or "nothing"
+        raise UsageError(f"nothing in {bundle.folder} fits {asked or 'any runtime'}; it holds {have}.")
+    return found
+
+
+def _own_device(device: str, known: Iterable[str]) -> str:
+    """The runtime's own word for a GPU: frameworks call it cuda or gpu."""
+    kind, colon, index = device.partition(":")
+    if kind in ("cuda", "gpu"):
+        kind = next((name for name in known if name in ("cuda", "gpu")), kind)
+    return f"{kind}{colon}{index}"
+
+
+class Live:
+    """A session that runs in its child. Every method may raise a FwexportError."""
+
+    def __init__(self, cell: Cell, threads: int | None = None, timeout_s: float = TIMEOUT_S) -> None:
+        hide = {"CUDA_VISIBLE_DEVICES": "-1"} if cell.device == "cpu" else {}
+        backend = {"KERAS_BACKEND": "tensorflow"} if cell.runtime == "keras" else {}
+        self.cell = cell
+        self.threads = threads
+        self.first_s: float | None = None
+        self._opened: Opened | None = None
+        self._error: FwexportError | None = None
+        self.worker = Worker({**hide, **backend}, timeout_s=timeout_s)
+        options = SessionOptions(backend=cell.backend, threads=threads)
+        path = cell.bundle.path(cell.described)
+        self.worker.start(session_child.open_session, cell.runtime, path, cell.device, options)
+
+    @property
+    def opened(self) -> Opened:
+        """What opening gave; waits for it the first time, and raises its error every time."""
+        if self._error is not None:
+            raise self._error
+        if self._opened is None:
+            try:
+                self._opened = self.worker.finish(session_child.open_session)
+            except FwexportError as error:
+                self._error = error
+                raise
+        return self._opened
+
+
+class Pool:
+    """The live sessions of a run. Leaving it ends them all."""
+
+    def __init__(self, timeout_s: float = TIMEOUT_S) -> None:
+        self._timeout_s = timeout_s
+        self._live: dict[tuple[Cell, int | None], Live] = {}
+
+    def session(self, cell: Cell, threads: int | None = None) -> Live:
+        """The session of this cell, started on the first call. It may still be loading."""
+        key = (cell, threads)
+        if key not in self._live:
+            self._live[key] = Live(cell, threads, self._timeout_s)
+        return self._live[key]
+
+    def close(self) -> None:
+        """End every child."""
+        while self._live:
+            self._live.popitem()[1].worker.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
+    ) -> None:
+        self.close()

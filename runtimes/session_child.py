@@ -1,0 +1,111 @@
+"""What runs inside the child process of one session: open an artifact, run it, time it. One child, one session."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from runtimes.base import Array, Inspection, Session, SessionOptions, runtime
+from runtimes.bundle import TensorSpec
+from runtimes.errors import UnavailableError
+from runtimes.latency import steady
+
+# Windows that make a warm-up, and the share of the steady time after which it is cut short.
+WINDOW_S = 0.05
+WARMUP_SHARE = 1.0
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A session just opened: its tensors as the file has them, its proof, and what opening took in seconds."""
+
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
+    device_proof: str
+    import_s: float
+    load_s: float
+    versions: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Timed:
+    """Raw times of the steady state in nanoseconds, shape (n,), and what came before them."""
+
+    times_ns: Array
+    warmup_n: int
+    warm: bool
+    peak_rss_bytes: int
+
+
+_open: list[Session] = []
+
+
+def check(name: str, device: str) -> str | None:
+    """The adapter's check, in a process that may import its framework."""
+    return runtime(name).check(device)
+
+
+def inspect(name: str, path: Path) -> Inspection:
+    """The adapter's inspection."""
+    return runtime(name).inspect(path)
+
+
+def versions(name: str) -> dict[str, str]:
+    """The adapter's libraries."""
+    return runtime(name).versions()
+
+
+def open_session(name: str, path: Path, device: str, options: SessionOptions) -> Opened:
+    """Load the artifact, after the adapter's own check. Raises UnavailableError or NotAModelError."""
+    adapter = runtime(name)
+    reason = adapter.check(device)
+    if reason:
+        raise UnavailableError(reason)
+    begin = time.perf_counter()
+    found = adapter.versions()
+    imported = time.perf_counter()
+    session = adapter.load(path, device, options)
+    loaded = time.perf_counter()
+    _open.append(session)
+    return Opened(
+        session.inputs, session.outputs, session.device_proof, imported - begin, loaded - imported, found
+    )
+
+
+def first_run(feeds: dict[str, Array]) -> float:
+    """Seconds of one run: after ``open_session``, the first that the person's data would see."""
+    begin = time.perf_counter()
+    _open[-1].run(feeds)
+    return time.perf_counter() - begin
+
+
+def run(feeds: dict[str, Array], batches: list[int]) -> dict[str, Array]:
+    """Outputs for all samples, cut into batches of the given sizes in turn."""
+    total = len(next(iter(feeds.values())))
+    parts, at, turn = [], 0, 0
+    while at < total:
+        size = batches[turn % len(batches)]
+        parts.append(_open[-1].run({name: array[at : at + size] for name, array in feeds.items()}))
+        at, turn = at + size, turn + 1
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+
+def measure(feeds: list[dict[str, Array]], seconds: float, at_least: int, at_most: int) -> Timed:
+    """Warm up until steady, then time single runs for ``seconds``, the inputs of ``feeds`` in rotation."""
+    session = _open[-1]
+    calls = [session.bind(each) for each in feeds]
+    windows: list[Array] = []
+    end = time.perf_counter() + max(seconds * WARMUP_SHARE, 3 * WINDOW_S)
+    while not steady(windows) and time.perf_counter() < end:
+        windows.append(session.sample(calls, min(WINDOW_S, seconds / 4), 1, at_most))
+    times = session.sample(calls, seconds, at_least, at_most)
+    return Timed(times, sum(map(len, windows)), steady(windows), session.peak_rss_bytes())
+
+
+def close() -> None:
+    """Let go of the session."""
+    while _open:
+        _open.pop().close()
