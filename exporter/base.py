@@ -30,11 +30,19 @@ class Conversion(Protocol):
     def check(self) -> str | None:
         """None, or what is missing here and how to get it."""
 
+    def artifact_spec(self, spec: ModelSpec) -> ModelSpec:
+        """What the written artifact's tensors are, when the source's are ``spec``: ``same_spec`` for most edges."""
+
     def convert(self, src: Path, out: Path, spec: ModelSpec) -> None:
         """Read ``src``, write exactly ``out`` (metadata included), or raise ConversionError.
 
-        ``spec`` is the source's: the artifact keeps its input and output names, and their meaning.
+        ``spec`` describes ``src``: the artifact keeps its input and output names, and their meaning.
         """
+
+
+def same_spec(spec: ModelSpec) -> ModelSpec:
+    """The ``artifact_spec`` of an edge that keeps names, shapes and layouts."""
+    return spec
 
 
 def names() -> list[str]:

@@ -11,7 +11,6 @@ It is built once, beside the source; an edge device verifies with this file alon
 
 from __future__ import annotations
 
-import io
 import json
 import time
 import zipfile
@@ -24,7 +23,7 @@ import numpy as np
 from runtimes.base import Array, Feeds, Session
 from runtimes.bundle import TensorSpec
 from runtimes.errors import UsageError
-from runtimes.files import write_atomically
+from runtimes.files import write_npz
 from runtimes.parity import margins, noise_floor, refuse_reference
 
 REFERENCE = "reference.npz"
@@ -182,9 +181,7 @@ def save_reference(path: Path, reference: Reference) -> None:
     arrays: dict[str, Array] = {"role": reference.roles, "label": reference.heldout_labels}
     for prefix, group in _groups(reference):
         arrays |= {f"{prefix}:{name}": array for name, array in group.items()}
-    buffer = io.BytesIO()
-    np.savez_compressed(buffer, about=np.array(json.dumps(about)), **arrays)  # type: ignore[arg-type]
-    write_atomically(path, buffer.getvalue())
+    write_npz(path, {"about": np.array(json.dumps(about)), **arrays})
 
 
 def open_reference(path: Path) -> Reference:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 from pathlib import Path
 
+from exporter.base import same_spec
 from exporter.conversions.keras2savedmodel import serving_function
 from exporter.metadata import metadata
 from exporter.sources import keras_file
@@ -14,6 +15,7 @@ from runtimes.errors import ConversionError
 SOURCE = "keras"
 TARGET = "onnx"
 PROCESS = "tensorflow"
+artifact_spec = same_spec
 
 OPSET = 18
 

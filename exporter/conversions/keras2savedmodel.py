@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from exporter.base import same_spec
 from exporter.metadata import metadata
 from exporter.sources import keras_file
 from runtimes.bundle import ModelSpec
@@ -18,6 +19,7 @@ from runtimes.bundle import ModelSpec
 SOURCE = "keras"
 TARGET = "savedmodel"
 PROCESS = "tensorflow"
+artifact_spec = same_spec
 
 VERSION = "1"
 # TF Serving's own place for files that it does not read.

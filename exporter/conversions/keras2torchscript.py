@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from exporter.base import same_spec
 from exporter.metadata import metadata
 from exporter.sources import keras_file, torch_code
 from runtimes.bundle import ModelSpec
@@ -12,6 +13,7 @@ from runtimes.errors import ConversionError
 SOURCE = "keras"
 TARGET = "torchscript"
 PROCESS = "keras-torch"
+artifact_spec = same_spec
 
 
 def check() -> str | None:

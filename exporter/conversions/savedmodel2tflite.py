@@ -10,6 +10,7 @@ import io
 import zipfile
 from pathlib import Path
 
+from exporter.base import same_spec
 from exporter.conversions.keras2savedmodel import VERSION
 from exporter.metadata import metadata
 from exporter.sources import keras_file
@@ -19,6 +20,7 @@ from runtimes.errors import ConversionError
 SOURCE = "savedmodel"
 TARGET = "tflite"
 PROCESS = "tensorflow"
+artifact_spec = same_spec
 
 check = keras_file.check
 

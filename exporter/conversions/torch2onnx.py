@@ -6,6 +6,7 @@ import importlib.util
 import warnings
 from pathlib import Path
 
+from exporter.base import same_spec
 from exporter.metadata import metadata
 from exporter.sources import torch_code
 from runtimes.bundle import ModelSpec
@@ -14,6 +15,7 @@ from runtimes.errors import ConversionError
 SOURCE = "torch"
 TARGET = "onnx"
 PROCESS = "torch"
+artifact_spec = same_spec
 
 OPSET = 20
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from exporter.base import same_spec
 from exporter.metadata import metadata
 from exporter.sources import torch_code
 from runtimes.bundle import ModelSpec
@@ -15,6 +16,7 @@ from runtimes.bundle import ModelSpec
 SOURCE = "torch"
 TARGET = "torchscript"
 PROCESS = "torch"
+artifact_spec = same_spec
 
 check = torch_code.check
 

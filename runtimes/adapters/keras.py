@@ -104,7 +104,5 @@ def _specs(model: Any) -> tuple[tuple[TensorSpec, ...], tuple[TensorSpec, ...]]:
         return TensorSpec(name, str(tensor.dtype), tuple(tensor.shape))
 
     inputs = tuple(spec(tensor.name, tensor) for tensor in model.inputs)
-    outputs = tuple(
-        spec(name, tensor) for name, tensor in zip(model.output_names, model.outputs, strict=True)
-    )
+    outputs = tuple(spec(tensor._keras_history.operation.name, tensor) for tensor in model.outputs)
     return inputs, outputs

@@ -1,0 +1,213 @@
+"""The stage ``build``: a source folder becomes a bundle, with every format that was asked for and its reference.
+
+Conversions run in one child per process kind (PyTorch, TensorFlow, Keras on PyTorch), started early and kept for
+the whole build, so that each framework is imported once. A format that fails is written down and the rest go on.
+"""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from exporter import __version__, child
+from exporter.base import conversion
+from exporter.plan import check_formats, edges, formats, plan
+from exporter.reference import write_reference
+from exporter.sources.folder import SourceFile, open_source
+from runtimes.bundle import (
+    MANIFEST,
+    SCHEMA,
+    Artifact,
+    Failure,
+    Manifest,
+    ModelSpec,
+    Source,
+    describe_artifact,
+    save_manifest,
+)
+from runtimes.client import Worker
+from runtimes.errors import ConversionError, FwexportError, OutputError, UnavailableError
+from runtimes.files import swapped_folder, writing_to
+from runtimes.formats import FILES
+from runtimes.reference import REFERENCE
+
+OnStep = Callable[[str, str], None]
+
+# What a process kind is told. Conversions run on the CPU: a GPU would change no file, and take its memory.
+ENVIRONMENT: Mapping[str, Mapping[str, str]] = {
+    "torch": {"CUDA_VISIBLE_DEVICES": "-1"},
+    "tensorflow": {"CUDA_VISIBLE_DEVICES": "-1", "KERAS_BACKEND": "tensorflow"},
+    "keras-torch": {"CUDA_VISIBLE_DEVICES": "-1", "KERAS_BACKEND": "torch"},
+}
+REFERENCE_PROCESS = {"torch": "torch", "keras": "tensorflow"}
+
+
+class Converters:
+    """One child per process kind, started when it is first warmed or used, ended together."""
+
+    def __init__(self) -> None:
+        self._workers: dict[str, Worker] = {}
+        self._warming: set[str] = set()
+
+    def warm(self, process: str) -> None:
+        """Start the child and its imports now, without waiting for them."""
+        if process not in self._workers:
+            self._workers[process] = Worker(ENVIRONMENT[process])
+            self._workers[process].start(child.warm, process)
+            self._warming.add(process)
+
+    def get(self, process: str) -> Worker:
+        """The child of this kind, ready for a call."""
+        self.warm(process)
+        if process in self._warming:
+            self._warming.discard(process)
+            self._workers[process].finish(child.warm)
+        return self._workers[process]
+
+    def drop(self, process: str) -> None:
+        """Forget a child that died, so that the next conversion gets a fresh one."""
+        self._workers.pop(process).close()
+        self._warming.discard(process)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
+    ) -> None:
+        for worker in self._workers.values():
+            worker.close()
+
+
+@dataclass
+class _Made:
+    """Formats written so far, and why the others could not be."""
+
+    paths: dict[str, Path] = field(default_factory=dict)
+    seconds: dict[str, float] = field(default_factory=dict)
+    failures: dict[str, Failure] = field(default_factory=dict)
+    versions: dict[str, dict[str, str]] = field(default_factory=dict)
+    specs: dict[str, ModelSpec] = field(default_factory=dict)
+
+
+def build(
+    source: Path, target: Path, wanted: Sequence[str], converters: Converters, on_step: OnStep | None = None
+) -> Manifest:
+    """Write the bundle of the source folder at ``target``, replacing an earlier one only when this one is whole.
+
+    ``wanted`` are formats; empty means all. ``on_step`` hears ``(source framework, step)`` before each step.
+    Raises OutputError when the folder cannot be written; a conversion that fails becomes a Failure.
+    """
+    check_formats(wanted)
+    described = open_source(source)
+    known = edges()
+    routes = plan(described.framework, list(wanted) or formats(), known)
+    tell = on_step or (lambda framework, step: None)
+    with swapped_folder(target, MANIFEST) as fresh:
+        with writing_to(target):
+            shutil.copytree(source, fresh / "source")
+        made = _convert_all(fresh, described, routes, converters, tell)
+        tell(described.framework, REFERENCE)
+        worker = converters.get(REFERENCE_PROCESS[described.framework])
+        worker.call(write_reference, fresh / "source", fresh / REFERENCE)
+        manifest = _describe(fresh, described, routes, made)
+        save_manifest(fresh, manifest)
+    return manifest
+
+
+def _convert_all(
+    fresh: Path,
+    source: SourceFile,
+    routes: Mapping[str, tuple[str, ...]],
+    converters: Converters,
+    tell: OnStep,
+) -> _Made:
+    """Walk every route, each edge once. Intermediate formats that were not asked for end in a scratch folder."""
+    made = _Made()
+    scratch = fresh / ".intermediate"
+    scratch.mkdir()
+    start = fresh / "source" / (source.weights if source.framework == "keras" else ".")
+    for wanted, way in routes.items():
+        if not way:
+            made.paths[wanted] = fresh / FILES[wanted]
+            made.specs[wanted] = source.model
+            shutil.copyfile(start, made.paths[wanted])
+        have, spec = start, source.model
+        for name in way:
+            edge = conversion(name)
+            if edge.TARGET in made.failures:
+                made.failures.setdefault(wanted, replace(made.failures[edge.TARGET], format=wanted))
+                break
+            if edge.TARGET not in made.paths:
+                out = (fresh if edge.TARGET in routes else scratch) / FILES[edge.TARGET]
+                tell(source.framework, name)
+                begin = time.perf_counter()
+                failure = _convert(name, have, out, spec, converters)
+                if failure is not None:
+                    made.failures[edge.TARGET] = failure
+                    made.failures.setdefault(wanted, replace(failure, format=wanted))
+                    break
+                made.paths[edge.TARGET] = out
+                made.seconds[edge.TARGET] = time.perf_counter() - begin
+                made.specs[edge.TARGET] = edge.artifact_spec(spec)
+                made.versions[edge.TARGET] = converters.get(edge.PROCESS).call(child.versions, edge.PROCESS)
+            have, spec = made.paths[edge.TARGET], made.specs[edge.TARGET]
+    shutil.rmtree(scratch)
+    return made
+
+
+def _convert(name: str, have: Path, out: Path, spec: ModelSpec, converters: Converters) -> Failure | None:
+    """Run one edge in its child; a Failure when it cannot, with nothing half-written left."""
+    edge = conversion(name)
+    reason = edge.check()
+    try:
+        if reason:
+            raise UnavailableError(reason)
+        converters.get(edge.PROCESS).call(edge.convert, have, out, spec)
+        if not out.exists():
+            raise ConversionError(f"{name} ended without writing {out.name}")
+    except OutputError:
+        raise
+    except FwexportError as error:
+        shutil.rmtree(out, ignore_errors=True) if out.is_dir() else out.unlink(missing_ok=True)
+        if error.exit_code == 5:
+            converters.drop(edge.PROCESS)
+        return Failure(edge.TARGET, name, str(error))
+    return None
+
+
+def _describe(
+    fresh: Path, source: SourceFile, routes: Mapping[str, tuple[str, ...]], made: _Made
+) -> Manifest:
+    artifacts = []
+    for format, way in routes.items():
+        if format in made.paths:
+            path, sha256, size = describe_artifact(fresh, made.paths[format])
+            artifacts.append(
+                Artifact(
+                    format=format,
+                    path=path,
+                    sha256=sha256,
+                    size_bytes=size,
+                    inputs=made.specs[format].inputs,
+                    outputs=made.specs[format].outputs,
+                    edges=way,
+                    versions=made.versions.get(format, {}),
+                    convert_s=made.seconds.get(format),
+                )
+            )
+    return Manifest(
+        schema=SCHEMA,
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        fwexport=__version__,
+        model=source.model,
+        source=Source(source.framework, source.framework, "source", source.versions, source.parameters),
+        artifacts=tuple(artifacts),
+        failures=tuple(made.failures[format] for format in routes if format in made.failures),
+    )

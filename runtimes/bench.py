@@ -1,0 +1,195 @@
+"""The stage ``bench``: how fast each artifact runs, in each runtime that is here.
+
+One process measures at a time, the others wait on a pipe. Cells are visited in randomised rounds, so that a machine
+that drifts hits all of them alike.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+
+from runtimes import latency, machine, session_child
+from runtimes.base import Array
+from runtimes.bundle import Bundle, open_bundle
+from runtimes.errors import FwexportError, UsageError
+from runtimes.files import write_npz
+from runtimes.pool import Cell, Pool, cells
+from runtimes.reference import REFERENCE, Reference, open_reference
+from runtimes.rows import (
+    BENCH,
+    SCHEMA,
+    VERIFY,
+    BenchResult,
+    BenchRow,
+    VerifyResult,
+    VerifyRow,
+    load_verify,
+    save,
+)
+from runtimes.session_child import Timed
+from runtimes.verdicts import feeds, outcome_of
+
+TIMES = "times.npz"
+
+# Seconds of steady state per cell.
+SECONDS = {"quick": 1.0, "default": 10.0, "full": 60.0}
+ROUNDS = 2
+ROTATION = 8
+AT_LEAST = 5
+AT_MOST = 1_000_000
+SEED = 0
+
+OnRow = Callable[[BenchRow], None]
+
+
+@dataclass(frozen=True)
+class BenchOptions:
+    """What to measure; empty means all that is here. ``threads`` None is every core that is allowed."""
+
+    devices: tuple[str, ...] = ()
+    formats: tuple[str, ...] = ()
+    runtimes: tuple[str, ...] = ()
+    batches: tuple[int, ...] = (1, 32)
+    threads: int | None = None
+    time: str = "default"
+    out: Path | None = None
+
+
+@dataclass
+class _Measured:
+    """What the rounds of one cell and batch have given so far."""
+
+    cell: Cell
+    batch: int
+    times: list[Array] = field(default_factory=list)
+    warmup_n: int = 0
+    warm: bool = True
+    peak_rss_bytes: int = 0
+    error: FwexportError | None = None
+
+    def add(self, timed: Timed) -> None:
+        """One more round."""
+        self.times.append(timed.times_ns)
+        self.warmup_n += timed.warmup_n
+        self.warm &= timed.warm
+        self.peak_rss_bytes = max(self.peak_rss_bytes, timed.peak_rss_bytes)
+
+
+def bench(folder: Path, options: BenchOptions, pool: Pool, on_row: OnRow | None = None) -> BenchResult:
+    """Time every cell of the bundle in ``folder``; ``bench.json`` and the raw times are saved.
+
+    Sessions that ``pool`` already holds are used as they are.
+    """
+    if options.time not in SECONDS:
+        raise UsageError(f"--time is one of {', '.join(SECONDS)}, not {options.time!r}.")
+    bundle = open_bundle(folder)
+    reference = open_reference(folder / REFERENCE)
+    out = options.out or folder
+    verdicts = load_verify(out / VERIFY) or load_verify(folder / VERIFY)
+    state = machine.describe()
+    created = datetime.now(UTC).isoformat(timespec="seconds")
+    chosen = cells(bundle, options.devices, options.formats, options.runtimes)
+    measured = [_Measured(cell, batch) for cell in chosen for batch in options.batches]
+    rows: dict[int, BenchRow] = {}
+    result = BenchResult(SCHEMA, created, state, options.time, ())
+    for position, last in visits(len(measured), ROUNDS, SEED):
+        item = measured[position]
+        _measure(item, bundle, reference, options, pool)
+        if last:
+            rows[position] = _row(item, options, pool, verdicts)
+            result = replace(result, rows=tuple(rows[index] for index in sorted(rows)))
+            save(out / BENCH, result)
+            if on_row:
+                on_row(rows[position])
+    raw = {
+        f"{item.cell.name}/batch {item.batch}": np.concatenate(item.times) for item in measured if item.times
+    }
+    write_npz(out / TIMES, raw)
+    return result
+
+
+def visits(count: int, rounds: int, seed: int) -> list[tuple[int, bool]]:
+    """The order of measuring: each of ``count`` items once a round, shuffled; True on an item's last visit."""
+    order = random.Random(seed)
+    visited: list[tuple[int, bool]] = []
+    for number in range(1, rounds + 1):
+        visited += [(index, number == rounds) for index in order.sample(range(count), count)]
+    return visited
+
+
+def _measure(
+    item: _Measured, bundle: Bundle, reference: Reference, options: BenchOptions, pool: Pool
+) -> None:
+    if item.error is not None:
+        return
+    artifact = item.cell.described
+    try:
+        bundle.check(artifact)
+        live = pool.session(item.cell, options.threads)
+        live.opened  # noqa: B018 - waits for it, or raises its error
+        inputs = rotation(reference, item.batch)
+        each = [feeds(one, bundle.manifest.model, artifact) for one in inputs]
+        if live.first_s is None:
+            first = {name: array[:1] for name, array in each[0].items()}
+            live.first_s = live.worker.call(session_child.first_run, first)
+        seconds = SECONDS[options.time] / ROUNDS
+        item.add(live.worker.call(session_child.measure, each, seconds, AT_LEAST, AT_MOST))
+    except FwexportError as error:
+        item.error = error
+
+
+def rotation(reference: Reference, batch: int) -> list[dict[str, Array]]:
+    """A few batches of real samples, taken in turn, so that no run sees the input that is still in the cache."""
+    real = np.flatnonzero(reference.roles != "sentinel")
+    picks = [real[(np.arange(batch) + start * batch) % len(real)] for start in range(ROTATION)]
+    return [{name: array[pick] for name, array in reference.inputs.items()} for pick in picks]
+
+
+def _row(item: _Measured, options: BenchOptions, pool: Pool, verdicts: VerifyResult | None) -> BenchRow:
+    cell, artifact = item.cell, item.cell.described
+    row = BenchRow(
+        source=cell.source,
+        artifact=cell.artifact,
+        runtime=cell.runtime,
+        device=cell.device,
+        backend=cell.backend,
+        threads=options.threads or machine.cores_allowed(),
+        batch=item.batch,
+        size_bytes=artifact.size_bytes,
+        artifact_sha256=artifact.sha256,
+        verdict=verdict_of(cell, verdicts.rows if verdicts else ()),
+    )
+    if item.error is not None:
+        return replace(row, outcome=outcome_of(item.error), reason=str(item.error))
+    live = pool.session(cell, options.threads)
+    found = latency.summarise(np.concatenate(item.times))
+    return replace(
+        row,
+        import_s=live.opened.import_s,
+        load_s=live.opened.load_s,
+        first_s=live.first_s,
+        p50_s=found.p50_s,
+        p90_s=found.p90_s,
+        mean_s=found.mean_s,
+        n=found.n,
+        warmup_n=item.warmup_n,
+        throughput_per_s=item.batch / found.mean_s,
+        peak_rss_bytes=item.peak_rss_bytes,
+        stable=found.stable and item.warm,
+        device_proof=live.opened.device_proof,
+    )
+
+
+def verdict_of(cell: Cell, rows: Sequence[VerifyRow]) -> str:
+    """The outcome of the same artifact, by its sha256, in the same runtime; or "not verified"."""
+    wanted = (cell.described.sha256, cell.runtime, cell.device, cell.backend)
+    for row in rows:
+        if (row.artifact_sha256, row.runtime, row.device, row.backend) == wanted:
+            return row.outcome
+    return "not verified"

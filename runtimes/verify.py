@@ -1,0 +1,116 @@
+"""The stage ``verify``: does every artifact of a bundle predict what its source predicts, in every runtime here?
+
+It needs the bundle and the runtimes, no training framework. Each cell runs in its own child process; a cell that
+cannot run is a row that says why, and is never a passed one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from runtimes import machine, session_child
+from runtimes.base import Array
+from runtimes.bundle import Bundle, open_bundle
+from runtimes.errors import ChecksumError, FwexportError
+from runtimes.files import write_npz
+from runtimes.pool import Cell, Pool, cells
+from runtimes.reference import REFERENCE, Reference, open_reference
+from runtimes.rows import SCHEMA, VERIFY, VerifyResult, VerifyRow, save
+from runtimes.verdicts import feeds, judged, outcome_of, source_outputs, structure_faults
+
+PREDICTIONS = "predictions.npz"
+
+# All samples at once, then in batches of these sizes in turn: both must pass, so the batch cannot matter.
+UNEVEN_BATCHES = [1, 2, 3, 7]
+LARGE_BATCH = 32
+
+OnRow = Callable[[VerifyRow], None]
+
+
+@dataclass(frozen=True)
+class VerifyOptions:
+    """What to verify; empty means all that is here. ``out`` is where to write, default the bundle."""
+
+    devices: tuple[str, ...] = ()
+    formats: tuple[str, ...] = ()
+    runtimes: tuple[str, ...] = ()
+    out: Path | None = None
+
+
+def verify(folder: Path, options: VerifyOptions, pool: Pool, on_row: OnRow | None = None) -> VerifyResult:
+    """Judge every cell of the bundle in ``folder``; ``verify.json`` is saved after each row."""
+    bundle = open_bundle(folder)
+    reference = open_reference(folder / REFERENCE)
+    chosen = cells(bundle, options.devices, options.formats, options.runtimes)
+    out = options.out or folder
+    state = machine.describe()
+    created = datetime.now(UTC).isoformat(timespec="seconds")
+    rows: list[VerifyRow] = []
+    predictions: dict[str, Array] = {}
+    for position, cell in enumerate(chosen):
+        # The next child loads while this one answers: two cores, two processes.
+        for ahead in chosen[position : position + 2]:
+            _start(ahead, pool)
+        row, top1 = _verify_cell(cell, bundle, reference, pool)
+        rows.append(row)
+        if top1 is not None:
+            predictions[cell.name] = top1
+        result = VerifyResult(SCHEMA, created, state, tuple(rows), reference.notes)
+        save(out / VERIFY, result)
+        if on_row:
+            on_row(row)
+    write_npz(out / PREDICTIONS, predictions)
+    return result
+
+
+def _start(cell: Cell, pool: Pool) -> None:
+    """Begin to load a cell whose file is the right one; a wrong one is never opened."""
+    try:
+        cell.bundle.check(cell.described)
+    except ChecksumError:
+        return
+    pool.session(cell)
+
+
+def _verify_cell(
+    cell: Cell, bundle: Bundle, reference: Reference, pool: Pool
+) -> tuple[VerifyRow, Array | None]:
+    """One row, and the class of each held-out sample where there is one."""
+    artifact = cell.described
+    row = VerifyRow(
+        source=cell.source,
+        artifact=cell.artifact,
+        runtime=cell.runtime,
+        device=cell.device,
+        backend=cell.backend,
+        outcome="failed",
+        n=len(reference),
+        artifact_sha256=artifact.sha256,
+    )
+    if reference.refused:
+        return replace(row, outcome="inconclusive", reason=reference.refused), None
+    try:
+        bundle.check(artifact)
+        live = pool.session(cell)
+        opened = live.opened
+        row = replace(row, device_proof=opened.device_proof, versions=opened.versions)
+        wrong = structure_faults(opened.inputs, opened.outputs, artifact)
+        if wrong:
+            return replace(row, reason=wrong), None
+        inputs = feeds(reference.inputs, bundle.manifest.model, artifact)
+        first = {name: array[:1] for name, array in inputs.items()}
+        live.first_s = live.worker.call(session_child.first_run, first)
+        runs = [
+            live.worker.call(session_child.run, inputs, batches)
+            for batches in ([len(reference)], UNEVEN_BATCHES, [len(reference)])
+        ]
+        held = feeds(reference.heldout, bundle.manifest.model, artifact)
+        answers = live.worker.call(session_child.run, held, [LARGE_BATCH])
+    except FwexportError as error:
+        return replace(row, outcome=outcome_of(error), reason=str(error)), None
+    model = bundle.manifest.model
+    named = [source_outputs(run, model, artifact) for run in runs]
+    return judged(row, named, source_outputs(answers, model, artifact), reference, model)
