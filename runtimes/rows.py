@@ -17,6 +17,8 @@ SCHEMA = 1
 VERIFY = "verify.json"
 BENCH = "bench.json"
 AGREEMENT = "agreement.json"
+# The class that each row of verify.json gave to each held-out sample: row name -> (m,) int64.
+PREDICTIONS = "predictions.npz"
 
 Outcome = Literal["passed", "mismatch", "inconclusive", "unavailable", "failed", "crashed", "timeout"]
 

@@ -18,10 +18,8 @@ from runtimes.errors import ChecksumError, FwexportError
 from runtimes.files import write_npz
 from runtimes.pool import Cell, Pool, cells
 from runtimes.reference import REFERENCE, Reference, open_reference
-from runtimes.rows import SCHEMA, VERIFY, VerifyResult, VerifyRow, save
+from runtimes.rows import PREDICTIONS, SCHEMA, VERIFY, VerifyResult, VerifyRow, save
 from runtimes.verdicts import feeds, judged, outcome_of, source_outputs, structure_faults
-
-PREDICTIONS = "predictions.npz"
 
 # All samples at once, then in batches of these sizes in turn: both must pass, so the batch cannot matter.
 UNEVEN_BATCHES = [1, 2, 3, 7]

@@ -1,0 +1,27 @@
+"""``fwexport list``."""
+
+from __future__ import annotations
+
+import click
+
+
+@click.command("list")
+def command() -> int:
+    """List the formats, conversions, runtimes and kinds of data; the folders of the packages are the list."""
+    from exporter import base, data
+    from exporter.plan import edges, formats
+    from runtimes import base as adapters
+
+    click.echo(f"formats:      {', '.join(formats())}")
+    click.echo(f"data:         {', '.join(data.names())}")
+    click.echo("conversions:")
+    for name, (source, target) in edges().items():
+        click.echo(f"  {name:20}  {source} -> {target}, in a {base.conversion(name).PROCESS} process")
+    click.echo("runtimes:")
+    for name in adapters.names():
+        runtime = adapters.runtime(name)
+        devices = ", ".join(
+            f"{device} ({'/'.join(backends)})" for device, backends in runtime.DEVICES.items()
+        )
+        click.echo(f"  {name:20}  {', '.join(runtime.FORMATS)} on {devices}")
+    return 0

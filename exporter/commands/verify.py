@@ -1,0 +1,51 @@
+"""``fwexport verify``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from exporter import options
+
+
+@click.command("verify")
+@options.cells
+@options.as_json
+def command(
+    folder: Path,
+    devices: tuple[str, ...],
+    formats: tuple[str, ...],
+    runtimes: tuple[str, ...],
+    out: Path | None,
+    as_json: bool,
+) -> int:
+    """Does every artifact of BUNDLE predict what its source predicts, in the runtimes that are here?
+
+    BUNDLE is a bundle, or a folder of bundles. An artifact passes when it differs from the source's float64
+    predictions by no more than the source's own rounding noise allows.
+    """
+    from exporter.console import Steps, print_json, print_verify
+    from runtimes.agreement import agreement
+    from runtimes.bundle import find_bundles
+    from runtimes.pool import Pool
+    from runtimes.rows import VerifyRow, exit_code
+    from runtimes.verify import VerifyOptions, verify
+
+    rows: list[VerifyRow] = []
+    with Steps() as steps, steps.stage("verify") as stage:
+        for bundle in find_bundles(folder):
+            place = out and (out / bundle.folder.name if bundle.folder != folder else out)
+            with Pool() as pool:
+                chosen = VerifyOptions(devices, formats, runtimes, place)
+                found = verify(
+                    bundle.folder,
+                    chosen,
+                    pool,
+                    lambda row: stage.step(f"{row.source}/{row.artifact} in {row.runtime}: {row.outcome}"),
+                )
+            rows += found.rows
+        if out is None:
+            agreement(folder)
+    print_json(rows) if as_json else print_verify(rows)
+    return exit_code(rows, devices)

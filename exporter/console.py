@@ -1,0 +1,185 @@
+"""What a person sees: tables on standard output, progress and steps on standard error, JSON when it is asked for."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import msgspec
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from runtimes.rows import SCHEMA, BenchRow, VerifyRow
+
+stdout = Console(soft_wrap=not sys.stdout.isatty())
+stderr = Console(stderr=True, soft_wrap=True, highlight=False)
+
+_COLOURS = {"passed": "green", "unavailable": "yellow", "inconclusive": "yellow"}
+
+
+class Steps:
+    """Steps of a long command: a bar on a terminal, a plain line each elsewhere; their times at the end."""
+
+    def __init__(self, quiet: bool = False) -> None:
+        self._bars = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=30),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            console=stderr,
+            transient=True,
+            disable=quiet or not stderr.is_terminal,
+        )
+        self._quiet = quiet
+        self.seconds: dict[str, float] = {}
+
+    @contextmanager
+    def stage(self, name: str, total: int | None = None) -> Iterator[Stage]:
+        """One stage, timed, with a bar of ``total`` steps."""
+        begin = time.perf_counter()
+        task = self._bars.add_task(name, total=total)
+        try:
+            yield Stage(self._bars, task, self._quiet, name)
+        finally:
+            self._bars.remove_task(task)
+            self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - begin
+
+    def say(self, text: str) -> None:
+        """A line for the log."""
+        if not self._quiet:
+            stderr.print(text, markup=False)
+
+    def __enter__(self) -> Steps:
+        self._bars.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bars.stop()
+
+
+class Stage:
+    """One bar."""
+
+    def __init__(self, bars: Progress, task: TaskID, quiet: bool, name: str) -> None:
+        self._bars, self._task, self._quiet, self._name = bars, task, quiet, name
+
+    def step(self, what: str) -> None:
+        """One step is done or begun; ``what`` is its name."""
+        self._bars.update(self._task, advance=1, description=f"{self._name}: {what}")
+        if not self._quiet:
+            stderr.print(f"{self._name}: {what}", markup=False)
+
+    def on_event(self, event: dict[str, Any]) -> None:
+        """What a training child tells: a batch within the epoch, or an epoch."""
+        if "batch" in event:
+            self._bars.update(self._task, completed=event["batch"], total=event["of"])
+        elif "epoch" in event:
+            self._bars.update(self._task, completed=0)
+            if not self._quiet:
+                stderr.print(
+                    f"{self._name}: epoch {event['epoch']}/{event['of']}, loss {event['loss']:.4f}, "
+                    f"held-out accuracy {event['accuracy']:.4f}",
+                    markup=False,
+                )
+
+
+def print_json(rows: Sequence[VerifyRow] | Sequence[BenchRow], **more: Any) -> None:
+    """``{"schema": 1, "rows": [...]}`` on standard output."""
+    content = msgspec.json.encode({"schema": SCHEMA, "rows": msgspec.to_builtins(rows), **more})
+    sys.stdout.write(msgspec.json.format(content, indent=2).decode() + "\n")
+
+
+def print_verify(rows: Sequence[VerifyRow]) -> None:
+    """The verdicts as a table; each reason below it."""
+    table = Table(title="Same predictions?", title_justify="left")
+    heads = (
+        "source",
+        "artifact",
+        "runtime",
+        "device",
+        "outcome",
+        "worst e/n",
+        "median",
+        "max error",
+        "top-1",
+        "accuracy",
+    )
+    for head in heads:
+        numeric = head in heads[5:]
+        table.add_column(head, justify="right" if numeric else "left", no_wrap=True)
+    for row in rows:
+        table.add_row(
+            row.source,
+            row.artifact,
+            f"{row.runtime} ({row.backend})",
+            row.device,
+            _outcome(row.outcome),
+            _number(row.max_noise_ratio, ".2f"),
+            _number(row.median_noise_ratio, ".2f"),
+            _number(row.max_abs_error, ".1e"),
+            _number(row.top1_agreement, ".4f"),
+            _number(row.accuracy, ".4f"),
+        )
+    stdout.print(table)
+    _reasons(rows)
+
+
+def print_bench(rows: Sequence[BenchRow]) -> None:
+    """The latencies as a table; each reason below it."""
+    table = Table(title="How fast?", title_justify="left")
+    heads = (
+        "source",
+        "artifact",
+        "runtime",
+        "device",
+        "batch",
+        "p50 ms",
+        "p90 ms",
+        "n",
+        "per s",
+        "load s",
+        "peak MB",
+    )
+    for head in heads:
+        table.add_column(head, justify="right" if head in heads[4:] else "left", no_wrap=True)
+    for row in rows:
+        unsteady = "" if row.stable or row.stable is None else " ~"
+        table.add_row(
+            row.source,
+            row.artifact,
+            f"{row.runtime} ({row.backend})",
+            row.device,
+            str(row.batch),
+            _number(row.p50_s and row.p50_s * 1e3, ".3f") + unsteady,
+            _number(row.p90_s and row.p90_s * 1e3, ".3f"),
+            str(row.n),
+            _number(row.throughput_per_s, ",.0f"),
+            _number(row.load_s, ".2f"),
+            _number(row.peak_rss_bytes and row.peak_rss_bytes / 1e6, ".0f"),
+        )
+    stdout.print(table)
+    if any(row.stable is False for row in rows):
+        stdout.print(
+            "~ the medians of parts of this run differ by more than 10 %: the machine was not steady."
+        )
+    _reasons(rows)
+
+
+def _reasons(rows: Sequence[VerifyRow] | Sequence[BenchRow]) -> None:
+    for row in rows:
+        if row.reason:
+            name = f"{row.source}/{row.artifact} in {row.runtime} ({row.backend}) on {row.device}"
+            stdout.print(f"{name}: {row.outcome}: {row.reason}", markup=False)
+
+
+def _outcome(outcome: str) -> str:
+    colour = _COLOURS.get(outcome, "red")
+    return f"[{colour}]{outcome}[/{colour}]"
+
+
+def _number(value: float | None, spec: str) -> str:
+    return "-" if value is None else format(value, spec)

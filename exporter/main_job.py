@@ -1,0 +1,117 @@
+"""The main job: the stages in their order, for one source or for both frameworks.
+
+The children that verified also measure: a session is loaded once.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from exporter.build import Converters, build
+from exporter.console import Steps
+from exporter.plan import check_formats
+from exporter.sources.folder import open_source
+from exporter.train import train
+from exporter.training.options import TrainOptions
+from runtimes.agreement import agreement
+from runtimes.bench import BenchOptions, bench
+from runtimes.bundle import MANIFEST, Failure
+from runtimes.errors import UsageError
+from runtimes.pool import Pool
+from runtimes.report import report
+from runtimes.rows import BenchRow, VerifyRow, exit_code
+from runtimes.verify import VerifyOptions, verify
+
+
+@dataclass(frozen=True)
+class Job:
+    """What to do. ``source`` None trains the shipped CNN in ``frameworks``; ``time`` None measures nothing."""
+
+    source: Path | None
+    frameworks: tuple[str, ...]
+    data: str
+    training: TrainOptions
+    formats: tuple[str, ...]
+    time: str | None
+    out: Path
+
+
+@dataclass(frozen=True)
+class Done:
+    """What came of it."""
+
+    verified: tuple[VerifyRow, ...]
+    measured: tuple[BenchRow, ...]
+    failures: tuple[Failure, ...]
+    report: Path
+
+    @property
+    def exit_code(self) -> int:
+        """That of the worst: a failed conversion before a verdict, a verdict before a measurement."""
+        if self.failures:
+            return 4
+        return exit_code(self.verified) or (exit_code(self.measured) if self.measured else 0)
+
+
+def run(job: Job, steps: Steps) -> Done:
+    """Train, export, verify, measure, report."""
+    check_formats(job.formats)
+    targets: dict[str, Path]
+    if job.source is not None:
+        targets = {str(open_source(job.source).framework): job.out}
+    else:
+        targets = {name: job.out / name if len(job.frameworks) > 1 else job.out for name in job.frameworks}
+    _check_output(job.out, several=len(targets) > 1)
+    failures = _write_bundles(job, targets, steps)
+    with Pool() as pool:
+        verified: list[VerifyRow] = []
+        measured: list[BenchRow] = []
+        with steps.stage("verify") as stage:
+            for target in targets.values():
+                found = verify(target, VerifyOptions(), pool, lambda row: stage.step(_name(row)))
+                verified += found.rows
+        with steps.stage("bench") as stage:
+            for target in targets.values() if job.time else ():
+                options = BenchOptions(time=job.time or "quick")
+                timed = bench(
+                    target, options, pool, lambda row: stage.step(f"{_name(row)}, batch {row.batch}")
+                )
+                measured += timed.rows
+    with steps.stage("report"):
+        agreement(job.out)
+        written = report(job.out)
+    return Done(tuple(verified), tuple(measured), failures, written.html)
+
+
+def _write_bundles(job: Job, targets: dict[str, Path], steps: Steps) -> tuple[Failure, ...]:
+    """Train each source, or take the given one, and swap its bundle in."""
+    failures: list[Failure] = []
+    with Converters() as converters, tempfile.TemporaryDirectory(prefix="fwexport-") as scratch:
+        for framework, target in targets.items():
+            source = job.source or Path(scratch) / framework
+            if job.source is None:
+                with steps.stage(f"train {framework}") as stage:
+                    train(source, framework, job.data, job.training, stage.on_event)
+            with steps.stage(f"export {framework}") as stage:
+                manifest = build(source, target, job.formats, converters, lambda _, step: stage.step(step))
+            failures += manifest.failures
+    return tuple(failures)
+
+
+def _check_output(out: Path, several: bool) -> None:
+    """Before any work: neither a bundle under which two would be put, nor two under which one would."""
+    if several and (out / MANIFEST).exists():
+        raise UsageError(
+            f"{out} is a bundle; two bundles cannot be put inside it. Choose another folder with -o."
+        )
+    if not several and out.is_dir():
+        with contextlib.suppress(StopIteration):
+            inside = next(out.glob(f"*/{MANIFEST}"))
+            raise UsageError(f"{out} holds bundles ({inside.parent.name}). Choose another folder with -o.")
+
+
+def _name(row: VerifyRow | BenchRow) -> str:
+    return f"{row.source}/{row.artifact} in {row.runtime} ({row.backend}): {row.outcome}"
