@@ -9,13 +9,14 @@ from contextlib import contextmanager
 from typing import Any
 
 import msgspec
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from runtimes.rows import SCHEMA, BenchRow, VerifyRow
 
-stdout = Console(soft_wrap=not sys.stdout.isatty())
+stdout = Console(width=None if sys.stdout.isatty() else 120)
 stderr = Console(stderr=True, soft_wrap=True, highlight=False)
 
 _COLOURS = {"passed": "green", "unavailable": "yellow", "inconclusive": "yellow"}
@@ -95,31 +96,15 @@ def print_json(rows: Sequence[VerifyRow] | Sequence[BenchRow], **more: Any) -> N
 
 def print_verify(rows: Sequence[VerifyRow]) -> None:
     """The verdicts as a table; each reason below it."""
-    table = Table(title="Same predictions?", title_justify="left")
-    heads = (
-        "source",
-        "artifact",
-        "runtime",
-        "device",
-        "outcome",
-        "worst e/n",
-        "median",
-        "max error",
-        "top-1",
-        "accuracy",
+    table = _table(
+        "Same predictions?", ["artifact", "in", "outcome"], ["worst e/n", "max error", "top-1", "accuracy"]
     )
-    for head in heads:
-        numeric = head in heads[5:]
-        table.add_column(head, justify="right" if numeric else "left", no_wrap=True)
     for row in rows:
         table.add_row(
-            row.source,
-            row.artifact,
-            f"{row.runtime} ({row.backend})",
-            row.device,
+            f"{row.source}/{row.artifact}",
+            _where(row),
             _outcome(row.outcome),
             _number(row.max_noise_ratio, ".2f"),
-            _number(row.median_noise_ratio, ".2f"),
             _number(row.max_abs_error, ".1e"),
             _number(row.top1_agreement, ".4f"),
             _number(row.accuracy, ".4f"),
@@ -130,33 +115,17 @@ def print_verify(rows: Sequence[VerifyRow]) -> None:
 
 def print_bench(rows: Sequence[BenchRow]) -> None:
     """The latencies as a table; each reason below it."""
-    table = Table(title="How fast?", title_justify="left")
-    heads = (
-        "source",
-        "artifact",
-        "runtime",
-        "device",
-        "batch",
-        "p50 ms",
-        "p90 ms",
-        "n",
-        "per s",
-        "load s",
-        "peak MB",
+    table = _table(
+        "How fast?", ["artifact", "in"], ["batch", "p50 ms", "p90 ms", "per s", "load s", "peak MB"]
     )
-    for head in heads:
-        table.add_column(head, justify="right" if head in heads[4:] else "left", no_wrap=True)
     for row in rows:
-        unsteady = "" if row.stable or row.stable is None else " ~"
+        unsteady = "~" if row.stable is False else " "
         table.add_row(
-            row.source,
-            row.artifact,
-            f"{row.runtime} ({row.backend})",
-            row.device,
+            f"{row.source}/{row.artifact}",
+            _where(row),
             str(row.batch),
             _number(row.p50_s and row.p50_s * 1e3, ".3f") + unsteady,
             _number(row.p90_s and row.p90_s * 1e3, ".3f"),
-            str(row.n),
             _number(row.throughput_per_s, ",.0f"),
             _number(row.load_s, ".2f"),
             _number(row.peak_rss_bytes and row.peak_rss_bytes / 1e6, ".0f"),
@@ -174,6 +143,27 @@ def _reasons(rows: Sequence[VerifyRow] | Sequence[BenchRow]) -> None:
         if row.reason:
             name = f"{row.source}/{row.artifact} in {row.runtime} ({row.backend}) on {row.device}"
             stdout.print(f"{name}: {row.outcome}: {row.reason}", markup=False)
+
+
+def _table(title: str, texts: Sequence[str], numbers: Sequence[str]) -> Table:
+    table = Table(
+        title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD, padding=(0, 1, 0, 0)
+    )
+    for text in texts:
+        table.add_column(text, no_wrap=True)
+    for number in numbers:
+        table.add_column(number, justify="right", no_wrap=True)
+    return table
+
+
+def _where(row: VerifyRow | BenchRow) -> str:
+    """The runtime; its backend when the name does not say it, and the device unless it is the CPU."""
+    backend = (
+        row.backend if row.backend not in (row.runtime, row.device, "torch", "tensorflow", "xnnpack") else ""
+    )
+    return " ".join(
+        word for word in (row.runtime, backend, "" if row.device == "cpu" else row.device) if word
+    )
 
 
 def _outcome(outcome: str) -> str:

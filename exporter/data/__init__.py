@@ -59,13 +59,21 @@ def need_place(kind: str, where: str) -> str:
     return where
 
 
+def no_place(kind: str, where: str) -> None:
+    """Raise UsageError when a place was given to a kind that has none: it would not be read."""
+    if where:
+        raise UsageError(
+            f"--data {kind} takes no place, but {where!r} follows it. For a folder, use --data idx:DIR."
+        )
+
+
 def split(name: str, images: Array, labels: Array, classes: tuple[str, ...]) -> Dataset:
-    """Hold out 20 % of each class, at least one image, by a fixed seed."""
+    """Hold out 20 % of each class, at least one image where there are two, by a fixed seed."""
     shuffled = np.random.default_rng(SPLIT_SEED).permutation(len(labels))
     held = np.zeros(len(labels), bool)
     for label in np.unique(labels):
         members = shuffled[labels[shuffled] == label]
-        held[members[: max(1, round(len(members) * HELDOUT_SHARE))]] = True
+        held[members[: max(round(len(members) * HELDOUT_SHARE), int(len(members) > 1))]] = True
     order = shuffled[~held[shuffled]], shuffled[held[shuffled]]
     return Dataset(name, images[order[0]], labels[order[0]], images[order[1]], labels[order[1]], classes)
 
@@ -79,10 +87,24 @@ def as_images(array: Array, where: str) -> Array:
         )
     if images.dtype == np.uint8:
         return images
-    if not np.issubdtype(images.dtype, np.floating) or images.min() < 0 or images.max() > 1:
+    if not np.issubdtype(images.dtype, np.floating):
         raise UsageError(f"{where} has {images.dtype} images; give uint8, or floats between 0 and 1.")
+    if images.size and not (images.min() >= 0 and images.max() <= 1):
+        raise UsageError(
+            f"{where} has images from {images.min()} to {images.max()}; give uint8, or floats between 0 and 1."
+        )
     scaled: Array = np.rint(images * 255).astype(np.uint8)
     return scaled
+
+
+def as_labels(array: Array, where: str) -> Array:
+    """int64 (n,) from integers (n,) or (n, 1). Raises UsageError."""
+    labels = array[:, 0] if array.ndim == 2 and array.shape[1] == 1 else array
+    if labels.ndim != 1 or labels.dtype.kind not in "iu":
+        raise UsageError(
+            f"{where} has labels of {array.dtype} {array.shape}; give the class of each image as an integer, (n,)."
+        )
+    return labels.astype(np.int64)
 
 
 def _checked(spec: str, data: Dataset) -> Dataset:
@@ -103,6 +125,9 @@ def _checked(spec: str, data: Dataset) -> Dataset:
             raise UsageError(
                 f"{spec}: {part} labels run from {labels.min()} to {labels.max()}, for {len(data.labels)} classes."
             )
-    if len(data.labels) < 2:
-        raise UsageError(f"{spec}: one class only; a classifier needs two or more.")
+    if len(np.unique(data.train_labels)) < 2:
+        only = data.labels[int(data.train_labels[0])]
+        raise UsageError(
+            f"{spec}: every image to train on is a {only!r}; a classifier needs two classes or more."
+        )
     return data

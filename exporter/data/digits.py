@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from exporter.data import Dataset, split
+from exporter.data import Dataset, no_place, split
 from runtimes.errors import UnavailableError
 
 
 def load(where: str = "") -> Dataset:
     """The digits as MNIST shows them: 20x20 in the middle of 28x28."""
-    del where
+    no_place("digits", where)
     try:
         from sklearn.datasets import load_digits
     except ModuleNotFoundError:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from exporter.data import Dataset
+from exporter.data import Dataset, no_place
 from exporter.keras_download import download
 
 LABELS = (
@@ -21,5 +21,5 @@ LABELS = (
 
 def load(where: str = "") -> Dataset:
     """60,000 images to train on and 10,000 held out."""
-    del where
+    no_place("fashion-mnist", where)
     return download("fashion_mnist", LABELS)

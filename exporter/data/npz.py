@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import zipfile
+import zlib
 from pathlib import Path
 
 import numpy as np
 
-from exporter.data import Dataset, as_images, need_place, split
+from exporter.data import Dataset, as_images, as_labels, need_place, split
+from runtimes.base import Array
 from runtimes.errors import UsageError
 
 
@@ -15,13 +17,13 @@ def load(where: str) -> Dataset:
     """Read the file without unpickling anything."""
     path = Path(need_place("npz", where))
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, AttributeError) as error:
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error, AttributeError, TypeError) as error:
         raise UsageError(f"{path} cannot be read as .npz: {error}") from None
     if {"x_train", "y_train", "x_test", "y_test"} <= arrays.keys():
-        train, test = arrays["y_train"].ravel().astype(np.int64), arrays["y_test"].ravel().astype(np.int64)
-        classes = tuple(str(k) for k in range(int(train.max(initial=0)) + 1))
+        train, test = as_labels(arrays["y_train"], str(path)), as_labels(arrays["y_test"], str(path))
+        classes = _classes(path, train)
         return Dataset(
             path.stem,
             as_images(arrays["x_train"], str(path)),
@@ -31,11 +33,21 @@ def load(where: str) -> Dataset:
             classes,
         )
     if {"x", "y"} <= arrays.keys():
-        labels = arrays["y"].ravel().astype(np.int64)
+        labels = as_labels(arrays["y"], str(path))
         images = as_images(arrays["x"], str(path))
         if len(images) != len(labels):
             raise UsageError(f"{path}: {len(images)} images, but {len(labels)} labels.")
-        return split(path.stem, images, labels, tuple(str(k) for k in range(int(labels.max(initial=0)) + 1)))
+        return split(path.stem, images, labels, _classes(path, labels))
     raise UsageError(
         f"{path} holds {', '.join(arrays) or 'nothing'}; it needs x_train, y_train, x_test, y_test, or x and y."
     )
+
+
+def _classes(path: Path, labels: Array) -> tuple[str, ...]:
+    """The numbers from 0 to the largest label. One beyond the number of images is no class number."""
+    count = int(labels.max(initial=0)) + 1
+    if count > max(2, len(labels)):
+        raise UsageError(
+            f"{path} has labels up to {count - 1} for {len(labels)} images; number the classes from 0."
+        )
+    return tuple(str(k) for k in range(count))

@@ -9,10 +9,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 
 from runtimes.base import Array, Feeds, Inspection, Session, SessionOptions
-from runtimes.bundle import TensorSpec
+from runtimes.bundle import ModelSpec, TensorSpec
 from runtimes.errors import NotAModelError, UnavailableError
 from runtimes.tensorflow_device import check, device_name, prove, set_threads, versions
 
@@ -22,14 +23,17 @@ FORMATS = ("keras",)
 DEVICES = {"cpu": ("tensorflow",), "gpu": ("tensorflow",)}
 PRECISIONS = ("float32",)
 
+METADATA = "fwexport"
+
 
 def inspect(path: Path) -> Inspection:
     """Tensors of the model, its layers counted by class, and the file's own metadata."""
     model = _read(path)
     layers = Counter(type(layer).__name__ for layer in model.layers)
     with zipfile.ZipFile(path) as archive:
-        found = json.loads(archive.read("metadata.json"))
-    return Inspection(*_specs(model), dict(sorted(layers.items())), {k: str(v) for k, v in found.items()})
+        found = {k: str(v) for k, v in json.loads(archive.read("metadata.json")).items()}
+    named = _metadata(path)
+    return Inspection(*_specs(model, named), dict(sorted(layers.items())), {**found, **named})
 
 
 def load(path: Path, device: str, options: SessionOptions) -> Session:
@@ -45,7 +49,7 @@ class _Session(Session):
         self._where = device_name(device)
         with tf.device(self._where):
             model = _read(path)
-        self.inputs, self.outputs = _specs(model)
+        self.inputs, self.outputs = _specs(model, _metadata(path))
 
         def forward(tensors: list[Any]) -> list[Any]:
             out = model(tensors[0] if len(tensors) == 1 else tensors, training=False)
@@ -97,12 +101,24 @@ def _read(path: Path) -> Any:
         raise NotAModelError(f"{path} is no Keras file that Keras can load: {error}") from error
 
 
-def _specs(model: Any) -> tuple[tuple[TensorSpec, ...], tuple[TensorSpec, ...]]:
-    """Inputs by the name of their Input layer, outputs by the name of the layer that gives them."""
+def _metadata(path: Path) -> dict[str, str]:
+    """What fwexport added to the file: the ModelSpec, when the layers are not named after the tensors."""
+    with zipfile.ZipFile(path) as archive:
+        if f"{METADATA}.json" not in archive.namelist():
+            return {}
+        return {METADATA: archive.read(f"{METADATA}.json").decode()}
 
-    def spec(name: str, tensor: Any) -> TensorSpec:
-        return TensorSpec(name, str(tensor.dtype), tuple(tensor.shape))
 
-    inputs = tuple(spec(tensor.name, tensor) for tensor in model.inputs)
-    outputs = tuple(spec(tensor._keras_history.operation.name, tensor) for tensor in model.outputs)
-    return inputs, outputs
+def _specs(model: Any, named: dict[str, str]) -> tuple[tuple[TensorSpec, ...], tuple[TensorSpec, ...]]:
+    """Shapes of the model; names of the metadata, else of the Input layers and of the layers that give the outputs."""
+    inputs = [tensor.name for tensor in model.inputs]
+    outputs = [tensor._keras_history.operation.name for tensor in model.outputs]
+    if named:
+        spec = msgspec.json.decode(named[METADATA], type=ModelSpec)
+        inputs, outputs = [t.name for t in spec.inputs], [t.name for t in spec.outputs]
+
+    def specs(names: list[str], tensors: list[Any]) -> tuple[TensorSpec, ...]:
+        pairs = zip(names, tensors, strict=True)
+        return tuple(TensorSpec(name, str(tensor.dtype), tuple(tensor.shape)) for name, tensor in pairs)
+
+    return specs(inputs, model.inputs), specs(outputs, model.outputs)

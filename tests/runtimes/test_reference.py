@@ -1,0 +1,110 @@
+"""What is judged by: which samples, and what a reference keeps."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from runtimes.base import Array, Feeds, Session
+from runtimes.bundle import TensorSpec
+from runtimes.errors import UsageError
+from runtimes.reference import (
+    Variant,
+    build,
+    choose_samples,
+    open_reference,
+    save_reference,
+    sentinels,
+    variants,
+)
+
+X = TensorSpec("x", "float32", (None, 1, 6, 5), "NCHW", "image")
+Y = TensorSpec("y", "float32", (None, 4), "NC", "logits")
+RNG = np.random.default_rng(0)
+W = RNG.normal(size=(30, 4))
+
+
+class Linear(Session):
+    """A matrix product in the variant's precision; ``trap`` computes float64 in float32."""
+
+    inputs, outputs, device_proof = (X,), (Y,), "cpu"
+
+    def __init__(self, variant: Variant, trap: bool = False) -> None:
+        self.inner = "float32" if trap else variant.precision
+        self.precision = variant.precision
+
+    def run(self, feeds: Feeds) -> dict[str, Array]:
+        x = feeds["x"].reshape(len(feeds["x"]), -1).astype(self.inner)
+        return {"y": (x @ W.astype("float32").astype(self.inner)).astype(self.precision)}
+
+    def bind(self, feeds: Feeds):  # type: ignore[no-untyped-def]
+        return lambda: self.run(feeds)
+
+
+def heldout(n: int) -> tuple[dict[str, Array], Array]:
+    return {"x": RNG.random((n, 1, 6, 5), dtype="float32")}, np.arange(n) % 4
+
+
+def test_a_reference_survives_its_file(tmp_path: Path) -> None:
+    made = build(Linear, *heldout(200), variants(2, channels_last=True), (Y,))
+    save_reference(tmp_path / "reference.npz", made)
+    read = open_reference(tmp_path / "reference.npz")
+    assert made.refused == read.refused == ""
+    assert read.runs == made.runs
+    assert len(read.runs) == 4
+    assert list(read.roles).count("real") == 64
+    assert list(read.roles).count("margin") == 16
+    for name in ("inputs", "y64", "noise", "heldout", "heldout_y64"):
+        mine, its = getattr(made, name), getattr(read, name)
+        assert mine.keys() == its.keys()
+        for key in mine:
+            np.testing.assert_array_equal(mine[key], its[key])
+    assert read.y64["y"].dtype == np.float64
+    assert (read.noise["y"][read.roles != "sentinel"] > 0).all()
+
+
+def test_float64_that_is_float32_is_refused() -> None:
+    made = build(lambda v: Linear(v, trap=True), *heldout(50), variants(1, False), (Y,))
+    assert "computed in float32" in made.refused
+
+
+def test_the_smallest_margins_of_the_rest_are_chosen() -> None:
+    y64 = np.zeros((100, 3))
+    y64[:, 0] = np.arange(100, 0, -1)
+    chosen, _ = choose_samples(y64, "logits")
+    assert chosen[:64].tolist() == list(range(64))
+    assert sorted(chosen[64:].tolist()) == list(range(84, 100))
+    assert len(choose_samples(y64[:10], "logits")[0]) == 10
+    assert len(choose_samples(y64, "tensor")[0]) == 64
+
+
+def test_sentinels_break_every_symmetry_of_an_image() -> None:
+    made = sentinels({"x": RNG.random((3, 3, 8, 9), dtype="float32")})["x"]
+    assert made.dtype == np.float32
+    assert made.shape[1:] == (3, 8, 9)
+    rows_differ = [not np.allclose(s, s[:, ::-1, :]) for s in made]
+    columns_differ = [not np.allclose(s, s[:, :, ::-1]) for s in made]
+    channels_differ = [not np.allclose(s, s[::-1]) for s in made]
+    assert sum(rows_differ) >= 2
+    assert sum(columns_differ) >= 2
+    assert sum(channels_differ) >= 2
+
+
+def test_a_large_pool_is_cut_and_said_so() -> None:
+    made = build(Linear, *heldout(1500), variants(1, False), (Y,))
+    assert len(made.heldout_labels) == 1000
+    assert made.notes == ("1000 of 1500 held-out samples are kept in the bundle",)
+
+
+@pytest.mark.parametrize("damage", ["missing", "cut", "text"])
+def test_a_damaged_reference_is_one_message(tmp_path: Path, damage: str) -> None:
+    path = tmp_path / "reference.npz"
+    if damage == "text":
+        path.write_text("no zip")
+    elif damage == "cut":
+        save_reference(path, build(Linear, *heldout(20), variants(1, False), (Y,)))
+        path.write_bytes(path.read_bytes()[:500])
+    with pytest.raises(UsageError, match=r"missing|damaged"):
+        open_reference(path)
