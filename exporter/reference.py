@@ -8,7 +8,7 @@ import numpy as np
 
 from exporter.sources.folder import HELDOUT, open_source
 from runtimes import preprocess
-from runtimes.base import Session
+from runtimes.base import Array, Session
 from runtimes.errors import UsageError
 from runtimes.machine import cores_allowed
 from runtimes.reference import Variant, build, save_reference, variants
@@ -35,7 +35,7 @@ def write_reference(folder: Path, out: Path) -> None:
     save_reference(out, build(open_session, {spec.name: real}, labels, runs, source.model.outputs))
 
 
-def _heldout(folder: Path) -> tuple[np.ndarray, np.ndarray]:  # type: ignore[type-arg]
+def _heldout(folder: Path) -> tuple[Array, Array]:
     try:
         with np.load(folder / HELDOUT, allow_pickle=False) as file:
             return file["images"], file["labels"]

@@ -28,7 +28,7 @@ Feeds = Mapping[str, Array]
 
 @dataclass(frozen=True)
 class SessionOptions:
-    """How a session is opened. ``threads`` None is the runtime's default; ``backend`` "" the device's first."""
+    """How a session is opened. ``threads`` None is every core allowed; ``backend`` "" the device's first."""
 
     backend: str = ""
     threads: int | None = None
@@ -55,6 +55,7 @@ class Session(ABC):
     inputs: tuple[TensorSpec, ...]
     outputs: tuple[TensorSpec, ...]
     device_proof: str
+    threads: int
 
     @abstractmethod
     def run(self, feeds: Feeds) -> dict[str, Array]:

@@ -171,6 +171,7 @@ def _row(item: _Measured, options: BenchOptions, pool: Pool, verdicts: VerifyRes
     found = latency.summarise(np.concatenate(item.times))
     return replace(
         row,
+        threads=live.opened.threads,
         import_s=live.opened.import_s,
         load_s=live.opened.load_s,
         first_s=live.first_s,

@@ -123,5 +123,5 @@ def _files(path: Path) -> list[Path]:
 def write_npz(path: Path, arrays: Mapping[str, np.ndarray[Any, Any]]) -> None:
     """Write a compressed ``.npz`` by a rename."""
     buffer = io.BytesIO()
-    np.savez_compressed(buffer, allow_pickle=False, **arrays)  # type: ignore[arg-type]
+    np.savez_compressed(buffer, allow_pickle=False, **arrays)
     write_atomically(path, buffer.getvalue())

@@ -25,6 +25,7 @@ class Opened:
     inputs: tuple[TensorSpec, ...]
     outputs: tuple[TensorSpec, ...]
     device_proof: str
+    threads: int
     import_s: float
     load_s: float
     versions: dict[str, str] = field(default_factory=dict)
@@ -71,7 +72,13 @@ def open_session(name: str, path: Path, device: str, options: SessionOptions) ->
     loaded = time.perf_counter()
     _open.append(session)
     return Opened(
-        session.inputs, session.outputs, session.device_proof, imported - begin, loaded - imported, found
+        session.inputs,
+        session.outputs,
+        session.device_proof,
+        session.threads,
+        imported - begin,
+        loaded - imported,
+        found,
     )
 
 

@@ -6,7 +6,7 @@ import importlib.util
 from typing import Any
 
 from runtimes.errors import UnavailableError
-from runtimes.machine import versions_of
+from runtimes.machine import cores_allowed, versions_of
 
 
 def check(device: str) -> str | None:
@@ -34,14 +34,15 @@ def versions() -> dict[str, str]:
     return versions_of("tensorflow", "tensorflow-cpu", "keras")
 
 
-def set_threads(threads: int | None) -> None:
-    """Before the first operation; TensorFlow refuses it afterwards."""
+def set_threads(threads: int | None) -> int:
+    """The number that is then in use. Before the first operation; TensorFlow refuses it afterwards."""
     import tensorflow as tf
 
-    if threads is not None:
-        tf.config.threading.set_intra_op_parallelism_threads(threads)
-        tf.config.threading.set_inter_op_parallelism_threads(1)
+    count = threads or cores_allowed()
+    tf.config.threading.set_intra_op_parallelism_threads(count)
+    tf.config.threading.set_inter_op_parallelism_threads(1)
     tf.config.experimental.enable_tensor_float_32_execution(False)
+    return count
 
 
 def device_name(device: str) -> str:

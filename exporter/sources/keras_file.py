@@ -98,7 +98,7 @@ class KerasSession(Session):
         import tensorflow as tf
 
         source = open_source(folder)
-        self.device_proof = "cpu"
+        self.device_proof, self.threads = "cpu", variant.threads
         self.inputs, self.outputs = source.model.inputs, source.model.outputs
         model = load(folder / source.weights)
         self._dtype = variant.precision

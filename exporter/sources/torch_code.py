@@ -69,7 +69,7 @@ class TorchSession(Session):
         import torch
 
         torch.set_num_threads(variant.threads)
-        self.device_proof = "cpu"
+        self.device_proof, self.threads = "cpu", variant.threads
         source = open_source(folder)
         self.inputs, self.outputs = source.model.inputs, source.model.outputs
         self._dtype = torch.float64 if variant.precision == "float64" else torch.float32

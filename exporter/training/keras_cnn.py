@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
+import importlib
 import logging
 import os
 import sys
 import time
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +17,17 @@ from exporter import data as datasets
 from exporter.data import Dataset
 from exporter.sources.folder import Epoch, History
 from exporter.training.options import Trained, TrainOptions, model_spec, write_source
-from runtimes.errors import ConversionError, UnavailableError
+from runtimes.errors import ConversionError, UnavailableError, UsageError
 from runtimes.files import writing_to
 from runtimes.machine import versions_of
 from runtimes.worker import emit
 
 log = logging.getLogger(__name__)
 
+BACKENDS = ("tensorflow", "jax", "torch")
 LEARNING_RATE = 1e-3
+VALIDATION_SHARE = 0.2
+EVALUATION_BATCH = 512
 WEIGHTS = "model.keras"
 
 
@@ -42,7 +46,7 @@ def image_classifier(num_classes: int = 10) -> Any:
             layers.Flatten(name="flatten"),
             layers.Dense(128, activation="relu", name="dense1"),
             layers.Dropout(0.5, name="dropout"),
-            layers.Dense(num_classes, activation="softmax", name="probabilities"),
+            layers.Dense(num_classes, activation="softmax", dtype="float32", name="probabilities"),
         ],
         name="image_classifier",
     )
@@ -57,18 +61,15 @@ def train(out: Path, data: str, options: TrainOptions) -> History:
     device, scope = choose_device(keras, options.device)
     dataset = datasets.load(data)
     keras.utils.set_random_seed(options.seed)
-    if options.amp:
-        keras.mixed_precision.set_global_policy("mixed_bfloat16")
     with scope:
-        model = image_classifier(len(dataset.labels))
-        optimizer = keras.optimizers.Adam(LEARNING_RATE)
-        model.compile(optimizer=optimizer, loss="sparse_categorical_crossentropy", metrics=["accuracy"])
+        model = _compiled(keras, len(dataset.labels))
         model.summary(print_fn=lambda text: print(text, file=sys.stderr))
-        epochs = _fit(keras, model, dataset, options)
-    if options.amp:  # the file holds the float32 weights, and a model that computes with them in float32
-        keras.mixed_precision.set_global_policy("float32")
-        trained_model, model = model, image_classifier(len(dataset.labels))
-        model.set_weights(trained_model.get_weights())
+        trained_model = model
+        if options.amp:  # only the training computes in bfloat16: what is judged and saved is float32
+            keras.mixed_precision.set_global_policy("mixed_bfloat16")
+            trained_model = _compiled(keras, len(dataset.labels))
+            keras.mixed_precision.set_global_policy("float32")
+        epochs = _fit(keras, trained_model, model, dataset, options)
     with writing_to(out):
         model.save(out / WEIGHTS)
     _check_saved(keras, model, out / WEIGHTS)
@@ -82,14 +83,24 @@ def train(out: Path, data: str, options: TrainOptions) -> History:
         versions=versions_of("keras", "tensorflow", "tensorflow-cpu"),
         parameters=model.count_params(),
         epochs=epochs,
-        samples_per_epoch=round(len(dataset.train_labels) * 0.8),
+        samples_per_epoch=int(len(dataset.train_labels) * (1 - VALIDATION_SHARE)),
     )
     spec = model_spec(dataset, "NHWC", "probabilities", "probabilities")
     return write_source(out, dataset, spec, trained, data, options)
 
 
-def _fit(keras: Any, model: Any, dataset: Dataset, options: TrainOptions) -> list[Epoch]:
-    """``fit`` with 20 % of the training part for validation; then held-out accuracy by ``evaluate``."""
+def _compiled(keras: Any, num_classes: int) -> Any:
+    model = image_classifier(num_classes)
+    optimizer = keras.optimizers.Adam(LEARNING_RATE)
+    model.compile(optimizer=optimizer, loss="sparse_categorical_crossentropy", metrics=["accuracy"])
+    return model
+
+
+def _fit(keras: Any, model: Any, judged: Any, dataset: Dataset, options: TrainOptions) -> list[Epoch]:
+    """``fit`` with 20 % of the training part for validation; then held-out accuracy by ``evaluate``.
+
+    ``judged`` is what is evaluated after each epoch, and left with the weights: ``model`` itself, or its float32 twin.
+    """
     train_images = dataset.train_images.astype(np.float32) * np.float32(1 / 255)
     held_images = dataset.heldout_images.astype(np.float32) * np.float32(1 / 255)
     # validation_split takes the last rows; files sorted by class would leave a class out of training.
@@ -107,7 +118,11 @@ def _fit(keras: Any, model: Any, dataset: Dataset, options: TrainOptions) -> lis
                 emit({"batch": batch + 1, "of": self.params["steps"]})
 
         def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-            _, accuracy = self.model.evaluate(held_images, dataset.heldout_labels, batch_size=512, verbose=0)
+            if judged is not model:
+                judged.set_weights(model.get_weights())
+            _, accuracy = judged.evaluate(
+                held_images, dataset.heldout_labels, batch_size=EVALUATION_BATCH, verbose=0
+            )
             # The clock stops at the last batch: validation is not training.
             epochs.append(Epoch(float(logs["loss"]), float(accuracy), self.end - self.begin))
             log.info(
@@ -118,21 +133,15 @@ def _fit(keras: Any, model: Any, dataset: Dataset, options: TrainOptions) -> lis
                 accuracy,
                 epochs[-1].seconds,
             )
-            emit(
-                {
-                    "epoch": epoch + 1,
-                    "of": options.epochs,
-                    "loss": epochs[-1].loss,
-                    "accuracy": epochs[-1].accuracy,
-                }
-            )
+            emit({"epoch": epoch + 1, "of": options.epochs, **asdict(epochs[-1])})
 
     model.fit(
         train_images[order],
         dataset.train_labels[order],
         epochs=options.epochs,
         batch_size=options.batch_size,
-        validation_split=0.2,
+        validation_split=VALIDATION_SHARE,
+        validation_batch_size=EVALUATION_BATCH,
         callbacks=[Progress()],
         verbose=0,
     )
@@ -142,40 +151,52 @@ def _fit(keras: Any, model: Any, dataset: Dataset, options: TrainOptions) -> lis
 def choose_device(keras: Any, asked: str) -> tuple[str, Any]:
     """``(device, scope to train in)``, or UnavailableError; ``auto`` is the first GPU where there is one."""
     backend = keras.backend.backend()
-    if backend != "tensorflow":
-        return _other_backend(keras, backend, asked)
-    import tensorflow as tf
-
-    found = tf.config.list_physical_devices("GPU")
+    count = _gpus(backend)
     kind, _, index = asked.partition(":")
-    if kind == "cuda" and int(index or 0) >= len(found):
-        raise UnavailableError(
-            f"--device {asked} was asked for, but TensorFlow {tf.__version__} sees {len(found)} GPU(s). "
-            "pip install 'tensorflow[and-cuda]' and NVIDIA's driver, or use --device cpu."
+    if kind == "cuda" and int(index or 0) >= count:
+        way = (
+            "pip install 'tensorflow[and-cuda]'" if backend == "tensorflow" else f"Install {backend} for CUDA"
         )
-    if kind == "cpu" or not found:
-        return "cpu", tf.device("/CPU:0")
-    return f"cuda:{index or 0}", tf.device(f"/GPU:{index or 0}")
+        raise UnavailableError(
+            f"--device {asked} was asked for, but Keras on {backend} sees {count} GPU(s). "
+            f"{way} and NVIDIA's driver, or use --device cpu."
+        )
+    if kind == "cpu" or not count:
+        return "cpu", keras.device("cpu:0")
+    if backend == "tensorflow":
+        import tensorflow as tf
+
+        tf.config.experimental.enable_op_determinism()
+    return f"cuda:{index or 0}", keras.device(f"gpu:{index or 0}")
 
 
-def _other_backend(keras: Any, backend: str, asked: str) -> tuple[str, Any]:
-    """Where the backend puts its arrays by itself, which must be what was asked for."""
-    found = str(keras.ops.zeros(()).device).lower() if backend in ("torch", "jax") else "cpu"
-    here = "cuda" if "cuda" in found or "gpu" in found else "cpu"
-    if asked != "auto" and asked.partition(":")[0] != here:
-        raise UnavailableError(f"--device {asked} was asked for, but Keras on {backend} computes on {here}.")
-    return here, contextlib.nullcontext()
+def _gpus(backend: str) -> int:
+    """How many GPUs the backend sees."""
+    if backend == "tensorflow":
+        import tensorflow as tf
+
+        return len(tf.config.list_physical_devices("GPU"))
+    if backend == "torch":
+        import torch
+
+        return int(torch.cuda.device_count()) if torch.cuda.is_available() else 0
+    return sum(device.platform == "gpu" for device in importlib.import_module("jax").devices())
 
 
 def _import_keras() -> Any:
-    """Keras, or UnavailableError when the backend that KERAS_BACKEND names is not installed."""
+    """Keras, on the backend that KERAS_BACKEND names.
+
+    Raises UsageError for a backend that does not train, UnavailableError for one that is not installed.
+    """
+    backend = os.environ.get("KERAS_BACKEND", "tensorflow")
+    if backend not in BACKENDS:
+        raise UsageError(f"KERAS_BACKEND is {backend!r}, which does not train. Use {', '.join(BACKENDS)}.")
     try:
         import keras
     except ModuleNotFoundError as error:
-        backend = os.environ.get("KERAS_BACKEND", "tensorflow")
         raise UnavailableError(
-            f"Keras on {backend} needs {error.name}, which is missing: pip install 'fwexport[tensorflow]', or set "
-            "KERAS_BACKEND to a backend that is installed."
+            f"Keras on {backend} needs {error.name}, which is missing: pip install "
+            f"{error.name if error.name != 'keras' else 'keras tensorflow'}, or set KERAS_BACKEND to a backend that is installed."
         ) from None
     return keras
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,21 +13,39 @@ import numpy as np
 from exporter.data import Dataset
 from exporter.sources.folder import HELDOUT, SCHEMA, Epoch, History, SourceFile, save_history, save_source
 from runtimes.bundle import Kind, ModelSpec, TensorSpec
+from runtimes.errors import UsageError
 from runtimes.files import writing_to
 
 # Enough held-out images for an accuracy with an interval of a percent, and a folder of a few megabytes.
 KEPT_HELDOUT = 2000
 
+_DEVICE = re.compile(r"auto|cpu|cuda(:\d+)?")
+
 
 @dataclass(frozen=True)
 class TrainOptions:
-    """``device`` is auto, cpu or cuda[:i]; ``amp`` trains in mixed precision on bfloat16."""
+    """``device`` is auto, cpu or cuda[:i]; ``amp`` trains in mixed precision on bfloat16.
+
+    Raises UsageError for a value that cannot be trained with.
+    """
 
     device: str = "auto"
     epochs: int = 5
     batch_size: int = 32
     seed: int = 0
     amp: bool = False
+
+    def __post_init__(self) -> None:
+        if not _DEVICE.fullmatch(self.device):
+            raise UsageError(
+                f"there is no device {self.device!r} to train on. Use auto, cpu, cuda or cuda:<i>."
+            )
+        if self.epochs < 1 or self.batch_size < 1:
+            raise UsageError(
+                f"{self.epochs} epochs with batches of {self.batch_size}: both must be 1 or more."
+            )
+        if not 0 <= self.seed < 2**32:
+            raise UsageError(f"the seed {self.seed} is not between 0 and {2**32 - 1}.")
 
 
 @dataclass(frozen=True)

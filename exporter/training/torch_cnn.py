@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import logging
 import time
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +18,7 @@ from exporter.sources.folder import Epoch, History
 from exporter.training.options import Trained, TrainOptions, model_spec, write_source
 from runtimes.base import Array
 from runtimes.errors import UnavailableError
-from runtimes.files import writing_to
+from runtimes.files import write_atomically
 from runtimes.machine import versions_of
 from runtimes.worker import emit
 
@@ -57,6 +59,7 @@ def train(out: Path, data: str, options: TrainOptions) -> History:
     device = choose_device(options.device)
     dataset = datasets.load(data)
     torch.manual_seed(options.seed)
+    torch.backends.cudnn.deterministic = True
     arguments = {"num_classes": len(dataset.labels)}
     model = ImageClassifier(**arguments).to(device, memory_format=torch.channels_last)
     optimizer = torch.optim.Adam(model.parameters(), lr=LEARNING_RATE)
@@ -77,10 +80,11 @@ def train(out: Path, data: str, options: TrainOptions) -> History:
             epoch.accuracy,
             seconds,
         )
-        emit({"epoch": number, "of": options.epochs, "loss": epoch.loss, "accuracy": epoch.accuracy})
-    with writing_to(out):
-        state = {name: value.cpu().contiguous() for name, value in model.state_dict().items()}
-        torch.save(state, out / WEIGHTS)
+        emit({"epoch": number, "of": options.epochs, **asdict(epoch)})
+    state = {name: value.cpu().contiguous() for name, value in model.state_dict().items()}
+    file = io.BytesIO()  # torch.save hides why it cannot write a file
+    torch.save(state, file)
+    write_atomically(out / WEIGHTS, file.getvalue())
     trained = Trained(
         framework="torch",
         backend="torch",

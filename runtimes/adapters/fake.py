@@ -66,6 +66,7 @@ class _Session(Session):
         self._file = file
         self.inputs, self.outputs = file.inputs, file.outputs
         self.device_proof = "fake cpu"
+        self.threads = 1
         self._weights = np.array(file.weights, np.float32)
 
     def run(self, feeds: Feeds) -> dict[str, Array]:

@@ -45,7 +45,7 @@ class _Session(Session):
     def __init__(self, path: Path, device: str, options: SessionOptions) -> None:
         import tensorflow as tf
 
-        set_threads(options.threads)
+        self.threads = set_threads(options.threads)
         self._where = device_name(device)
         with tf.device(self._where):
             model = _read(path)

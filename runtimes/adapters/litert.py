@@ -53,7 +53,8 @@ class _CpuSession(Session):
     """The interpreter keeps one batch size at a time and is resized only when it changes."""
 
     def __init__(self, path: Path, options: SessionOptions) -> None:
-        self._interpreter = _read(path, options.threads or cores_allowed(), delegates=True)
+        self.threads = options.threads or cores_allowed()
+        self._interpreter = _read(path, self.threads, delegates=True)
         self.inputs, self.outputs = _specs(self._interpreter)
         self._index = dict(
             zip([s.name for s in self.inputs], _indices(self._interpreter, "inputs"), strict=True)
@@ -114,6 +115,7 @@ class _GpuSession(Session):
             raise UnavailableError(
                 f"LiteRT's GPU accelerator cannot run {path.name} here: {error}"
             ) from error
+        self.threads = 1
         self._in = self._model.create_input_buffers(0)
         self._out = self._model.create_output_buffers(0)
         self.device_proof = "compiled for the GPU accelerator alone; it does not load without one"

@@ -13,7 +13,7 @@ import numpy as np
 from runtimes.base import Array, Feeds, Inspection, Session, SessionOptions
 from runtimes.bundle import TensorSpec
 from runtimes.errors import NotAModelError, UnavailableError
-from runtimes.machine import versions_of
+from runtimes.machine import cores_allowed, versions_of
 
 FORMATS = ("onnx",)
 DEVICES = {"cpu": ("cpu",), "cuda": ("cuda", "tensorrt")}
@@ -76,6 +76,7 @@ class _Session(Session):
         if backend == "cuda":
             provider_options["use_tf32"] = "0"
         self._session = _open(path, backend, options, provider_options)
+        self.threads = self._session.get_session_options().intra_op_num_threads
         self.inputs = _specs(self._session.get_inputs())
         self.outputs = _specs(self._session.get_outputs())
         self._names = [spec.name for spec in self.outputs]
@@ -123,8 +124,7 @@ def _open(path: Path, backend: str, options: SessionOptions, provider_options: d
 
     onnxruntime.set_default_logger_severity(3)
     settings = onnxruntime.SessionOptions()
-    if options.threads is not None:
-        settings.intra_op_num_threads = options.threads
+    settings.intra_op_num_threads = options.threads or cores_allowed()
     settings.add_session_config_entry("session.intra_op.allow_spinning", "0")
     if backend != "cpu":  # a node that the provider cannot run must fail, not move to the CPU
         settings.add_session_config_entry("session.disable_cpu_ep_fallback", "1")

@@ -118,7 +118,7 @@ class TfjsSession(Session):
             if isinstance(error, NotAModelError):
                 raise NotAModelError(f"{path} is no graph model that TF.js can load: {error}") from error
             raise
-        self.device_proof = str(opened["proof"])
+        self.device_proof, self.threads = str(opened["proof"]), 1
 
     def run(self, feeds: Feeds) -> dict[str, Array]:
         described, blobs = _pack(feeds)

@@ -14,7 +14,7 @@ import numpy as np
 from runtimes.base import Array, Feeds, Inspection, Session, SessionOptions
 from runtimes.bundle import ModelSpec, TensorSpec
 from runtimes.errors import NotAModelError, UnavailableError
-from runtimes.machine import versions_of
+from runtimes.machine import cores_allowed, versions_of
 
 FORMATS = ("torchscript",)
 DEVICES = {"cpu": ("torch",), "cuda": ("torch",)}
@@ -64,8 +64,8 @@ class _Session(Session):
     def __init__(self, path: Path, device: str, options: SessionOptions) -> None:
         import torch
 
-        if options.threads is not None:
-            torch.set_num_threads(options.threads)
+        self.threads = options.threads or cores_allowed()
+        torch.set_num_threads(self.threads)
         torch.backends.cuda.matmul.allow_tf32 = False
         torch.backends.cudnn.allow_tf32 = False
         self._device = torch.device(device)

@@ -1,0 +1,120 @@
+"""ONNX to Keras: a small compiler from an ONNX graph to a real Keras model, channels last.
+
+    graph      file -> Graph           parse, infer shapes, fold constants
+    simplify   Graph -> Graph          leave fewer nodes
+    registry   Graph -> None           every node is known, or one error lists those that are not
+    layout     Graph -> Plan           the order in which each value's axes live (with ``rules``)
+    lower      Plan -> keras.Model     each node by the lowering of its operator (``ops/``)
+
+A new operator is a function in ``ops/``; nothing else changes.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import zipfile
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from exporter.metadata import metadata
+from runtimes.bundle import ModelSpec, TensorSpec
+from runtimes.errors import ConversionError
+
+if TYPE_CHECKING:
+    from exporter.conversions.onnx2keras.graph import Graph
+    from exporter.conversions.onnx2keras.layout import Layout
+
+SOURCE = "onnx"
+TARGET = "keras"
+PROCESS = "tensorflow"
+
+_NEEDS = {"onnx": "onnx", "keras": "tensorflow", "tensorflow": "tensorflow"}
+
+
+def check() -> str | None:
+    """None, or how to get what is missing."""
+    missing = [name for name in _NEEDS if importlib.util.find_spec(name) is None]
+    if not missing:
+        return None
+    extras = ",".join(sorted({_NEEDS[name] for name in missing}))
+    return f"{' and '.join(missing)} missing: pip install 'fwexport[{extras}]'"
+
+
+def convert(src: Path, out: Path, spec: ModelSpec) -> None:
+    """Write a ``.keras`` file that predicts what the ONNX file ``src`` predicts.
+
+    Its inputs and outputs are those of ``keras_spec(spec)``. Raises NotAModelError for a file that is no ONNX
+    model, ConversionError with every node that cannot be converted.
+    """
+    to_keras(src, spec).save(out)
+    # A .keras file is a zip; its layers bear the source modules' names, so the tensors' names go beside them.
+    with zipfile.ZipFile(out, "a") as archive:
+        for name, text in metadata(keras_spec(spec)).items():
+            archive.writestr(f"{name}.json", text)
+
+
+def to_keras(src: Path, spec: ModelSpec) -> Any:
+    """The ``keras.Model`` of an ONNX file. Raises as ``convert`` does."""
+    from exporter.conversions.onnx2keras import graph as graphs
+    from exporter.conversions.onnx2keras import layout, lower, names, registry, simplify
+
+    graph = simplify.simplify(graphs.read(src))
+    registry.check_supported(graph)
+    rules = {op: operator.layout for op, operator in registry.operators().items()}
+    inputs = _layouts("input", spec.inputs, graph.inputs, graph)
+    outputs = _layouts("output", spec.outputs, graph.outputs, graph)
+    plan = layout.plan(graph, rules, inputs, outputs)
+    return lower.lower(graph, plan, names.valid(spec.name, "model"))
+
+
+def keras_spec(spec: ModelSpec) -> ModelSpec:
+    """The Keras side of an ONNX model: every tensor of rank 4 that is declared NCHW is NHWC, the others are as they were."""
+    return replace(
+        spec,
+        inputs=tuple(_keras_tensor(tensor) for tensor in spec.inputs),
+        outputs=tuple(_keras_tensor(tensor) for tensor in spec.outputs),
+    )
+
+
+artifact_spec = keras_spec
+
+
+artifact_spec = keras_spec
+
+
+def keras_order(tensor: TensorSpec) -> tuple[int, ...]:
+    """Axis i of the Keras model's input or output is axis ``order[i]`` of ONNX's."""
+    rank = len(tensor.shape)
+    return (0, 2, 3, 1) if rank == 4 and tensor.layout == "NCHW" else tuple(range(rank))
+
+
+def _keras_tensor(tensor: TensorSpec) -> TensorSpec:
+    from exporter.conversions.onnx2keras.names import keras_name
+
+    order = keras_order(tensor)
+    return replace(
+        tensor,
+        name=keras_name(tensor.name),
+        shape=tuple(tensor.shape[axis] for axis in order),
+        layout="".join(tensor.layout[axis] for axis in order) if tensor.layout else "",
+    )
+
+
+def _layouts(
+    what: str, tensors: tuple[TensorSpec, ...], names: tuple[str, ...], graph: Graph
+) -> dict[str, Layout]:
+    """The layouts of the model's inputs or outputs. Raises ConversionError when the file has others than the spec."""
+    from exporter.conversions.onnx2keras.layout import Layout
+
+    declared = {tensor.name: tensor for tensor in tensors}
+    if set(declared) != set(names):
+        raise ConversionError(
+            f"the ONNX file has the {what}s {', '.join(names)}; it was declared with {', '.join(declared)}."
+        )
+    for name, tensor in declared.items():
+        if len(tensor.shape) != graph.rank(name):
+            raise ConversionError(
+                f"{what} {name!r} has shape {graph.shape(name)}; it was declared {tensor.shape}."
+            )
+    return {name: Layout(keras_order(declared[name])) for name in names}

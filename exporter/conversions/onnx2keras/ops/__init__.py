@@ -1,0 +1,1 @@
+"""Only lowerings: one file per operator family, each registered with ``registry.lowers``."""

@@ -1,0 +1,146 @@
+"""Operators that move, cut and name elements without computing."""
+
+from __future__ import annotations
+
+from exporter.conversions.onnx2keras import rules
+from exporter.conversions.onnx2keras.graph import Array, Graph, Node
+from exporter.conversions.onnx2keras.lower import Call, reshape_target
+from exporter.conversions.onnx2keras.registry import Tensor, lowers
+
+_PAD_MODES = ("constant", "reflect")
+
+
+@lowers("Identity", layout=rules.follow)
+def identity(call: Call) -> Tensor:
+    return call.tensor()
+
+
+@lowers("Transpose", layout=rules.transpose)
+def transpose(call: Call) -> Tensor:
+    return call.tensor()
+
+
+def _refuse_reshape(node: Node, graph: Graph) -> str | None:
+    shape = graph.shape(node.outputs[0])
+    return "more than one dynamic axis in its result" if shape.count(None) > 1 else None
+
+
+@lowers("Reshape", "Flatten", "Squeeze", "Unsqueeze", layout=rules.reshape, refuse=_refuse_reshape)
+def reshape(call: Call) -> Tensor:
+    if call.output_shape == tuple(call.tensor().shape):
+        return call.tensor()
+    return call.op(call.ops.reshape, call.tensor(), reshape_target(call.output_shape))
+
+
+def _refuse_concat(node: Node, graph: Graph) -> str | None:
+    return "constant parts" if any(name in graph.constants for name in node.inputs) else None
+
+
+@lowers("Concat", layout=rules.concat, refuse=_refuse_concat)
+def concat(call: Call) -> Tensor:
+    parts = [call.tensor(index) for index in range(len(call.node.inputs))]
+    axis = call.output_layout.axis(call.attr("axis", 1))
+    return call.layer(call.layers.Concatenate, axis=axis)(parts) if len(parts) > 1 else parts[0]
+
+
+def _refuse_dropout(node: Node, graph: Graph) -> str | None:
+    if len(node.outputs) > 1 and node.outputs[1]:
+        return "the output of its mask"
+    training = graph.constant(node, 2)
+    if node.has(2) and (training is None or training.item()):
+        return "training mode"
+    return "a ratio that is computed" if node.has(1) and graph.constant(node, 1) is None else None
+
+
+@lowers("Dropout", layout=rules.follow, refuse=_refuse_dropout)
+def dropout(call: Call) -> Tensor:
+    """Active in ``fit`` only, as in the source."""
+    ratio = call.constant(1)
+    rate = call.attr("ratio", 0.5) if ratio is None else ratio.item()
+    return call.layer(call.layers.Dropout, rate=rate)(call.tensor())
+
+
+@lowers("Cast", layout=rules.follow)
+def cast(call: Call) -> Tensor:
+    same = call.graph.dtype(call.node.inputs[0]) == call.dtype
+    return call.tensor() if same else call.op(call.ops.cast, call.tensor(), call.dtype)
+
+
+def _pads(node: Node, graph: Graph) -> list[tuple[int, int]]:
+    """The pads before and after each ONNX axis, from the inputs or (opset 10 and before) the attribute."""
+    rank, given = graph.rank(node.inputs[0]), graph.constant(node, 1)
+    flat = list(node.attributes.get("pads", ())) if given is None else [int(pad) for pad in given]
+    axes = graph.constant(node, 3)
+    order = range(rank) if axes is None else [int(axis) % rank for axis in axes]
+    pads = [(0, 0)] * rank
+    for place, axis in enumerate(order):
+        pads[axis] = (flat[place], flat[len(order) + place])
+    return pads
+
+
+def _refuse_pad(node: Node, graph: Graph) -> str | None:
+    if any(node.has(index) and graph.constant(node, index) is None for index in (1, 2, 3)):
+        return "its pads or their value are computed, not constant"
+    mode = node.attributes.get("mode", "constant")
+    if mode not in _PAD_MODES:
+        return f"mode={mode} (only {' and '.join(_PAD_MODES)} are supported)"
+    return "negative pads" if min(min(pair) for pair in _pads(node, graph)) < 0 else None
+
+
+@lowers("Pad", layout=rules.follow_axes, refuse=_refuse_pad)
+def pad(call: Call) -> Tensor:
+    pads, mode = _pads(call.node, call.graph), call.attr("mode", "constant")
+    here = tuple(pads[axis] for axis in call.layout.order)
+    given = call.constant(2)
+    value = call.attr("value", 0.0) if given is None else given.item()
+    if mode == "reflect":
+        return call.op(call.ops.pad, call.tensor(), here, mode)
+    if value == 0 and len(here) == 4 and here[0] == here[3] == (0, 0):
+        return call.layer(call.layers.ZeroPadding2D, padding=here[1:3])(call.tensor())
+    return call.op(call.ops.pad, call.tensor(), here, mode, value)
+
+
+def _slices(node: Node, graph: Graph) -> dict[int, slice]:
+    """A slice for each ONNX axis that is cut, from the inputs or (opset 9 and before) the attributes."""
+    rank = graph.rank(node.inputs[0])
+
+    def numbers(index: int, attribute: str, default: object) -> list[int]:
+        given: Array | None = graph.constant(node, index)
+        values = node.attributes.get(attribute, default) if given is None else given
+        return [int(value) for value in values]
+
+    starts, ends = numbers(1, "starts", ()), numbers(2, "ends", ())
+    axes, steps = numbers(3, "axes", range(len(starts))), numbers(4, "steps", [1] * len(starts))
+    return {
+        axis % rank: slice(start, None if end >= 2**31 - 1 else end, step)
+        for start, end, axis, step in zip(starts, ends, axes, steps, strict=True)
+    }
+
+
+def _refuse_slice(node: Node, graph: Graph) -> str | None:
+    if any(node.has(index) and graph.constant(node, index) is None for index in range(1, 5)):
+        return "its bounds are computed, not constant"
+    return "a negative step" if any(cut.step < 0 for cut in _slices(node, graph).values()) else None
+
+
+@lowers("Slice", layout=rules.follow_axes, refuse=_refuse_slice)
+def slice_(call: Call) -> Tensor:
+    cuts = _slices(call.node, call.graph)
+    every = tuple(cuts.get(axis, slice(None)) for axis in call.layout.order)
+    return call.op(lambda tensor: tensor[every], call.tensor())
+
+
+def _refuse_split(node: Node, graph: Graph) -> str | None:
+    if node.has(1) and graph.constant(node, 1) is None:
+        return "its sizes are computed, not constant"
+    axis = node.attributes.get("axis", 0)
+    unknown = any(graph.shape(name)[axis] is None for name in node.outputs)
+    return "a dynamic axis" if unknown else None
+
+
+@lowers("Split", layout=rules.follow_axes, refuse=_refuse_split)
+def split(call: Call) -> Tensor:
+    axis = call.attr("axis", 0)
+    sizes = [call.graph.shape(name)[axis] or 0 for name in call.node.outputs]
+    ends = [sum(sizes[: number + 1]) for number in range(len(sizes) - 1)]
+    return call.op(call.ops.split, call.tensor(), ends, axis=call.axis(axis)) if ends else call.tensor()

@@ -1,0 +1,95 @@
+"""The operators that onnx2keras knows: the folder ``ops/`` is the list, one file per family.
+
+A lowering is a function from a ``Call`` to the Keras tensor (or the tensors) of the node's outputs, registered with
+
+    layout    its layout rule (``rules``)
+    refuse    node, graph -> None, or which attribute, rank or form of it is not supported, in a few words
+
+Everything here is pure: Keras is imported by the driver, and a lowering reaches it through its call.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from exporter.conversions.onnx2keras.graph import Graph, Node
+from exporter.conversions.onnx2keras.layout import Rule
+from runtimes.errors import ConversionError
+
+if TYPE_CHECKING:
+    from exporter.conversions.onnx2keras.lower import Call
+
+Tensor = Any
+Lowering = Callable[["Call"], Tensor]
+Refuse = Callable[[Node, Graph], str | None]
+
+
+@dataclass(frozen=True)
+class Operator:
+    """How one ONNX operator is planned, checked and lowered."""
+
+    lower: Lowering
+    layout: Rule
+    refuse: Refuse
+
+
+_OPERATORS: dict[str, Operator] = {}
+
+
+def _never(node: Node, graph: Graph) -> str | None:
+    return None
+
+
+def lowers(*ops: str, layout: Rule, refuse: Refuse = _never) -> Callable[[Lowering], Lowering]:
+    """Register the decorated function as the lowering of these operators."""
+
+    def register(function: Lowering) -> Lowering:
+        for op in ops:
+            _OPERATORS[op] = Operator(function, layout, refuse)
+        return function
+
+    return register
+
+
+@cache
+def operators() -> Mapping[str, Operator]:
+    """Every operator by its ONNX name."""
+    from exporter.conversions.onnx2keras import ops
+
+    for module in pkgutil.iter_modules(ops.__path__):
+        importlib.import_module(f"{ops.__name__}.{module.name}")
+    return dict(sorted(_OPERATORS.items()))
+
+
+def _known(name: str, graph: Graph) -> bool:
+    value = graph.values.get(name)
+    return value is not None and value.shape is not None
+
+
+def check_supported(graph: Graph) -> None:
+    """Raise one ConversionError that lists every node that cannot be lowered, and why."""
+    problems, shapeless = [], []
+    for node in graph.nodes:
+        operator = operators().get(node.op)
+        unknown = next(
+            (name for name in (*node.inputs, *node.outputs) if name and not _known(name, graph)), None
+        )
+        if operator is None:
+            problems.append(f"{node}: unknown operator")
+        elif unknown:
+            shapeless.append(f"{node}: the shape of {unknown!r} is not in the file and cannot be inferred")
+        elif reason := operator.refuse(node, graph):
+            problems.append(f"{node}: {reason}")
+    # Behind an unknown operator no shape is known: that is its fault, not theirs.
+    problems = problems or shapeless
+    if problems:
+        raise ConversionError(
+            f"onnx2keras cannot convert {len(problems)} of the model's {len(graph.nodes)} nodes:\n  "
+            + "\n  ".join(problems)
+            + f"\nIt knows: {', '.join(operators())}."
+        )

@@ -1,0 +1,78 @@
+"""Graph -> Graph: rewrites that leave fewer nodes to lower. Each is pure, and says the same as before."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+
+from exporter.conversions.onnx2keras.graph import Graph, Node
+
+# Operators whose output shape says all that their second input says.
+_SHAPED_BY_OUTPUT = {"Reshape", "Squeeze", "Unsqueeze"}
+
+
+def simplify(graph: Graph) -> Graph:
+    """All rewrites, in the order in which they help each other."""
+    return without_dead_nodes(with_fused_biases(without_zero_biases(without_shape_arithmetic(graph))))
+
+
+def without_shape_arithmetic(graph: Graph) -> Graph:
+    """Reshape, Squeeze and Unsqueeze keep only their tensor where the output's shape is known up to one axis."""
+
+    def known(node: Node) -> bool:
+        value = graph.values.get(node.outputs[0])
+        return value is not None and value.shape is not None and value.shape.count(None) <= 1
+
+    return replace(
+        graph,
+        nodes=tuple(
+            replace(node, inputs=node.inputs[:1]) if node.op in _SHAPED_BY_OUTPUT and known(node) else node
+            for node in graph.nodes
+        ),
+    )
+
+
+def without_zero_biases(graph: Graph) -> Graph:
+    """A convolution loses a bias of zeros that the exporter made up; one that is the model's parameter stays."""
+
+    def made_up(node: Node) -> bool:
+        bias = graph.constant(node, 2)
+        return bias is not None and node.inputs[2] not in graph.parameters and not bias.any()
+
+    return replace(
+        graph,
+        nodes=tuple(
+            replace(node, inputs=node.inputs[:2]) if node.op == "Conv" and made_up(node) else node
+            for node in graph.nodes
+        ),
+    )
+
+
+def with_fused_biases(graph: Graph) -> Graph:
+    """A MatMul with constant weights whose only reader adds a constant vector takes it as a third input."""
+    uses = Counter([name for node in graph.nodes for name in node.inputs] + list(graph.outputs))
+    nodes: list[Node] = []
+    at: dict[str, int] = {}  # where each MatMul that can take a bias stands in `nodes`
+    for node in graph.nodes:
+        product = next((name for name in node.inputs if name in at), None)
+        bias = next((name for name in node.inputs if name in graph.constants), None)
+        if node.op == "Add" and product and bias and uses[product] == 1:
+            matmul = nodes[at[product]]
+            if graph.constants[bias].shape == graph.constants[matmul.inputs[1]].shape[1:]:
+                nodes[at[product]] = replace(matmul, inputs=(*matmul.inputs, bias), outputs=node.outputs)
+                continue
+        if node.op == "MatMul" and node.inputs[1] in graph.constants and graph.rank(node.inputs[1]) == 2:
+            at[node.outputs[0]] = len(nodes)
+        nodes.append(node)
+    return replace(graph, nodes=tuple(nodes))
+
+
+def without_dead_nodes(graph: Graph) -> Graph:
+    """Only the nodes that an output depends on."""
+    needed = set(graph.outputs)
+    kept: list[Node] = []
+    for node in reversed(graph.nodes):
+        if needed.intersection(node.outputs):
+            needed.update(node.inputs)
+            kept.append(node)
+    return replace(graph, nodes=tuple(reversed(kept)))

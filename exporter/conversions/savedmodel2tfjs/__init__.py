@@ -1,0 +1,71 @@
+"""SavedModel to a TF.js graph model: a folder with ``model.json`` and ``group1-shardNofM.bin``.
+
+TensorFlow's own graph optimiser does the work, in the pass order of the official converter (tensorflowjs 4.22,
+Apache-2.0, https://github.com/tensorflow/tfjs), which cannot be installed beside the TensorFlow used here.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from importlib import metadata as distributions
+from pathlib import Path
+
+from exporter.base import same_spec
+from exporter.conversions.savedmodel2tfjs import graph, model_json
+from exporter.metadata import metadata
+from runtimes.bundle import ModelSpec
+from runtimes.errors import ConversionError
+from runtimes.files import writing_to
+
+SOURCE = "savedmodel"
+TARGET = "tfjs"
+PROCESS = "tensorflow"
+artifact_spec = same_spec
+
+VERSION = "1"
+
+
+def check() -> str | None:
+    """None, or how to get what is missing."""
+    if importlib.util.find_spec("tensorflow") is None:
+        return "TensorFlow is missing: pip install 'fwexport[tensorflow]'"
+    return None
+
+
+def convert(src: Path, out: Path, spec: ModelSpec) -> None:
+    """Create the folder ``out`` from the SavedModel ``src``, or from the version folder in it.
+
+    The signature in ``model.json`` has the names of ``spec``. Raises ConversionError for a SavedModel without
+    them, and for an operator that TF.js does not have, by its name.
+    """
+    import tensorflow as tf
+
+    version = src if (src / "saved_model.pb").exists() else src / VERSION
+    frozen = graph.freeze(version, spec)
+    topology = graph.optimise(frozen)
+    unsupported = graph.unsupported(topology)
+    if unsupported:
+        raise ConversionError(
+            f"TF.js cannot run {spec.name}: it has no operator for {', '.join(unsupported)}. "
+            "Replace the layers that use it, or leave out the format tfjs."
+        )
+    try:
+        weights = model_json.take_weights(topology)
+    except ValueError as error:
+        raise ConversionError(f"TF.js cannot hold the weights of {spec.name}: {error}") from error
+    shards = model_json.shards(weights)
+    document = model_json.document(
+        topology,
+        frozen.signature,
+        [tensor.name for tensor in spec.inputs],
+        [tensor.name for tensor in spec.outputs],
+        model_json.manifest(weights, list(shards)),
+        generated_by=tf.__version__,
+        converted_by=f"fwexport {distributions.version('fwexport')}",
+        metadata=metadata(spec),
+    )
+    with writing_to(out):
+        out.mkdir(parents=True)
+        for name, content in shards.items():
+            (out / name).write_bytes(content)
+        (out / model_json.FILE).write_bytes(document)

@@ -1,0 +1,185 @@
+"""Did everything pass? What did not, and why: the head of the report."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+
+from runtimes.machine import Machine
+from runtimes.report import units
+from runtimes.report.blocks import Headline, Point, Tone
+from runtimes.report.inputs import BundleInputs, Inputs
+from runtimes.rows import BenchRow, VerifyRow
+
+LISTED = 8
+REASON_LENGTH = 180
+NOT_EXPORTED, NOT_VERIFIED, STALE = "not exported", "not verified", "stale"
+BAD = {"mismatch", "failed", "crashed", "timeout", NOT_EXPORTED}
+
+
+def outcome(bundle: BundleInputs, row: VerifyRow | BenchRow) -> str:
+    """The row's outcome, or "stale" when it is about another file than the manifest describes now."""
+    artifact = bundle.manifest.artifact(row.artifact)
+    if artifact and row.artifact_sha256 and row.artifact_sha256 != artifact.sha256:
+        return STALE
+    return row.outcome
+
+
+def problems(inputs: Inputs) -> tuple[Point, ...]:
+    """Everything that is not a pass, exports first, then verdicts, then timings. Not run is never passed."""
+    found = [point for step in (_exports, _verdicts, _timings) for b in inputs.bundles for point in step(b)]
+    return tuple(dict.fromkeys(found))
+
+
+def headline(inputs: Inputs) -> Headline:
+    """The head of the report."""
+    outcomes = Counter(outcome(b, row) for b in inputs.bundles if b.verify for row in b.verify.rows)
+    found, total = problems(inputs), outcomes.total()
+    shown = tuple(replace(point, text=_cut(point.text)) for point in found[:LISTED])
+    return Headline(
+        tone=_tone(found, outcomes["passed"]),
+        text=f"{outcomes['passed']} of {total} rows passed" if total else "No row was verified",
+        rest=", ".join(_rest(inputs, outcomes)),
+        problems=shown,
+        more=_more(found, shown),
+        facts=tuple(_facts(inputs)),
+    )
+
+
+def _tone(found: tuple[Point, ...], passed: int) -> Tone:
+    if any(point.outcome in BAD for point in found):
+        return "failed"
+    return "incomplete" if found or not passed else "passed"
+
+
+def _rest(inputs: Inputs, outcomes: Counter[str]) -> Iterator[str]:
+    for word, n in sorted(outcomes.items()):
+        if word != "passed":
+            yield f"{n} {word}"
+    if failures := sum(len(b.manifest.failures) for b in inputs.bundles):
+        asked = failures + sum(len(b.manifest.artifacts) for b in inputs.bundles)
+        yield f"{failures} of {asked} exports failed"
+    timings = [row.outcome for b in inputs.bundles if b.bench for row in b.bench.rows]
+    if failed := sum(word in BAD for word in timings):
+        yield f"{failed} of {len(timings)} timings failed"
+
+
+def _cut(reason: str) -> str:
+    """The start of a reason, up to a space."""
+    reason = " ".join(reason.split())
+    return reason if len(reason) <= REASON_LENGTH else reason[:REASON_LENGTH].rpartition(" ")[0] + " …"
+
+
+def _more(found: tuple[Point, ...], shown: tuple[Point, ...]) -> str:
+    if len(found) > len(shown):
+        return f"{len(found) - len(shown)} more, and the reasons in full"
+    cut = any(point.text.endswith(" …") for point in shown)
+    return "The reasons in full" if cut else ""
+
+
+def _exports(bundle: BundleInputs) -> Iterator[Point]:
+    for failure in bundle.manifest.failures:
+        reason = f"{failure.edge}: {failure.message}" if failure.edge else failure.message
+        yield Point(f"{bundle.label}/{failure.format}", NOT_EXPORTED, reason)
+    if not bundle.manifest.artifacts and not bundle.manifest.failures:
+        yield Point(bundle.label, NOT_EXPORTED, "the manifest lists no artifact: run `fwexport build` again")
+
+
+def _verdicts(bundle: BundleInputs) -> Iterator[Point]:
+    verify = f"run `fwexport verify {bundle.folder}`"
+    if bundle.verify is None:
+        yield Point(bundle.label, NOT_VERIFIED, verify)
+        return
+    for row in bundle.verify.rows:
+        word = outcome(bundle, row)
+        if word == STALE:
+            reason = f"the verdict is on another file (sha256 {row.artifact_sha256[:12]}): {verify}"
+            yield Point(bundle.name(row), word, reason)
+        elif word != "passed":
+            yield Point(bundle.name(row), word, row.reason or "no reason was recorded")
+    judged = {row.artifact for row in bundle.verify.rows}
+    for artifact in bundle.manifest.artifacts:
+        if artifact.format not in judged:
+            reason = f"no runtime was asked to run it: {verify}"
+            yield Point(f"{bundle.label}/{artifact.format}", NOT_VERIFIED, reason)
+
+
+def _timings(bundle: BundleInputs) -> Iterator[Point]:
+    """Timings that did not end well, the batches of one row together; what its verdict said already is left."""
+    judged = {(bundle.name(row), row.outcome) for row in bundle.verify.rows} if bundle.verify else set()
+    batches: dict[tuple[str, str, str], list[str]] = {}
+    for row in bundle.bench.rows if bundle.bench else ():
+        word = outcome(bundle, row)
+        key = (bundle.name(row), word, row.reason or "no reason was recorded")
+        if word == STALE:
+            reason = f"the timing is of another file (sha256 {row.artifact_sha256[:12]}): "
+            key = (key[0], word, f"{reason}run `fwexport bench {bundle.folder}`")
+        if word != "passed" and key[:2] not in judged:
+            batches.setdefault(key, []).append(str(row.batch))
+    for (name, word, reason), at in batches.items():
+        yield Point(f"{name} (timing, batch {units.join(list(dict.fromkeys(at)))})", word, reason)
+
+
+def _facts(inputs: Inputs) -> Iterator[tuple[str, str]]:
+    bundles = inputs.bundles
+    yield "Built", _each(bundles, [units.date(b.manifest.created) for b in bundles])
+    verified = [
+        units.date(b.verify.created) if b.verify else f"not verified: run `fwexport verify {b.folder}`"
+        for b in bundles
+    ]
+    benched = [
+        f"{units.date(b.bench.created)}, time setting {b.bench.time}"
+        if b.bench
+        else f"not benched: run `fwexport bench {b.folder}`"
+        for b in bundles
+    ]
+    yield "Verified", _each(bundles, verified)
+    yield "Benched", _each(bundles, benched)
+    yield from _machines(bundles)
+    yield "fwexport", ", ".join(sorted({b.manifest.fwexport for b in bundles}))
+    yield "Versions", _versions(bundles)
+
+
+def _each(bundles: tuple[BundleInputs, ...], words: list[str]) -> str:
+    """One text where all bundles say the same, else each with its label."""
+    if len(set(words)) == 1:
+        return words[0]
+    return "; ".join(f"{b.label}: {text}" for b, text in zip(bundles, words, strict=True))
+
+
+def _machines(bundles: tuple[BundleInputs, ...]) -> Iterator[tuple[str, str]]:
+    uses: dict[str, list[str]] = {}
+    for bundle in bundles:
+        for stage, result in (("verify", bundle.verify), ("bench", bundle.bench)):
+            if result is not None:
+                uses.setdefault(_machine(result.machine), []).append(f"{bundle.label} {stage}")
+    if not uses:
+        yield "Machine", "not recorded: neither verify nor bench has run"
+    for text, stages in uses.items():
+        yield "Machine" if len(uses) == 1 else f"Machine of {units.join(stages)}", text
+
+
+def _machine(machine: Machine) -> str:
+    cores = f"{machine.cores} core{'' if machine.cores == 1 else 's'}"
+    gpus = ", ".join(machine.gpus) or "no NVIDIA GPU"
+    memory = units.size(machine.memory_bytes)
+    words = (machine.cpu, cores, memory, gpus, machine.system, f"Python {machine.python}")
+    return ", ".join(word for word in words)
+
+
+def _versions(bundles: tuple[BundleInputs, ...]) -> str:
+    found: dict[str, set[str]] = {}
+    for name, version in _named_versions(bundles):
+        found.setdefault(name, set()).add(version)
+    listed = (f"{name} {' / '.join(sorted(found[name]))}" for name in sorted(found, key=str.lower))
+    return ", ".join(listed) or "not recorded"
+
+
+def _named_versions(bundles: tuple[BundleInputs, ...]) -> Iterable[tuple[str, str]]:
+    for bundle in bundles:
+        yield from bundle.manifest.source.versions.items()
+        for artifact in bundle.manifest.artifacts:
+            yield from artifact.versions.items()
+        for row in bundle.verify.rows if bundle.verify else ():
+            yield from row.versions.items()

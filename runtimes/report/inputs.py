@@ -1,0 +1,129 @@
+"""What the earlier stages left in a folder, read and typed. Reads; judges nothing."""
+
+from __future__ import annotations
+
+import shlex
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from runtimes.bundle import Bundle, Manifest, find_bundles
+from runtimes.errors import UsageError
+from runtimes.rows import (
+    AGREEMENT,
+    BENCH,
+    VERIFY,
+    Agreement,
+    BenchResult,
+    BenchRow,
+    VerifyResult,
+    VerifyRow,
+    load_agreement,
+    load_bench,
+    load_verify,
+)
+
+FRAMEWORKS = ("torch", "keras", "onnx")  # in this order, then the others
+HISTORY = Path("source") / "history.json"
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """One epoch of training: mean loss, held-out accuracy in [0, 1], wall seconds."""
+
+    loss: float | None = None
+    accuracy: float | None = None
+    seconds: float | None = None
+
+
+@dataclass(frozen=True)
+class History:
+    """``history.json`` as the exporter wrote it. Any field may be missing: a person may have written it."""
+
+    backend: str | None = None
+    device: str | None = None
+    data: str | None = None
+    seed: int | None = None
+    batch_size: int | None = None
+    amp: bool | None = None
+    train_samples: int | None = None
+    heldout_samples: int | None = None
+    parameters: int | None = None
+    epochs: tuple[Epoch, ...] = ()
+    final_loss: float | None = None
+    final_accuracy: float | None = None
+    samples_per_s: float | None = None
+
+
+@dataclass(frozen=True)
+class BundleInputs:
+    """One bundle's files. ``label`` names it in every row; ``folder`` is how to type it in a shell."""
+
+    label: str
+    folder: str
+    manifest: Manifest
+    verify: VerifyResult | None = None
+    bench: BenchResult | None = None
+    history: History | None = None
+
+    def name(self, row: VerifyRow | BenchRow) -> str:
+        """``source/artifact/runtime/device/backend``, as in ``agreement.json``."""
+        return "/".join((self.label, row.artifact, row.runtime, row.device, row.backend))
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """All that a report is made of. ``parent`` is the folder to run the commands from, "" for any."""
+
+    folder: str
+    parent: str
+    bundles: tuple[BundleInputs, ...]
+    agreement: Agreement | None = None
+
+
+def read(folder: Path) -> Inputs:
+    """Read the bundle in ``folder``, or those directly inside it. A stage that did not run leaves None.
+
+    Raises UsageError when there is no bundle, or a file is there and damaged.
+    """
+    bundles = find_bundles(folder)
+    frameworks = Counter(bundle.manifest.source.framework for bundle in bundles)
+    # An absolute path says more about the machine than a report that is passed on should.
+    shown = Path(folder.name or ".") if folder.is_absolute() else folder
+    return Inputs(
+        folder=shlex.quote(str(shown)),
+        parent="the folder that holds it" if folder.is_absolute() else "",
+        bundles=tuple(
+            _read_bundle(b, shown / b.folder.relative_to(folder), frameworks)
+            for b in sorted(bundles, key=_order)
+        ),
+        agreement=load_agreement(folder / AGREEMENT),
+    )
+
+
+def _order(bundle: Bundle) -> tuple[int, str]:
+    framework = bundle.manifest.source.framework
+    return FRAMEWORKS.index(framework) if framework in FRAMEWORKS else len(FRAMEWORKS), bundle.folder.name
+
+
+def _read_bundle(bundle: Bundle, shown: Path, frameworks: Counter[str]) -> BundleInputs:
+    framework = bundle.manifest.source.framework
+    return BundleInputs(
+        label=framework if frameworks[framework] == 1 else bundle.folder.name,
+        folder=shlex.quote(str(shown)),
+        manifest=bundle.manifest,
+        verify=load_verify(bundle.folder / VERIFY),
+        bench=load_bench(bundle.folder / BENCH),
+        history=_read_history(bundle.folder / HISTORY),
+    )
+
+
+def _read_history(path: Path) -> History | None:
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=History)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except msgspec.DecodeError as error:
+        raise UsageError(f"{path} is damaged ({error}). Train again, or remove the file.") from None

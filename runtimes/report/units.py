@@ -1,0 +1,99 @@
+"""Figures as words, each unit in one place. None is "n/a"."""
+
+from __future__ import annotations
+
+import contextlib
+from datetime import UTC, datetime
+
+NONE = "n/a"
+
+
+def significant(value: float | None) -> str:
+    """Three significant digits, thousands separated: 0.0213, 2.13, 21.3, 2,130."""
+    if value is None:
+        return NONE
+    size = abs(value)
+    if size == 0:
+        return "0"
+    if size >= 1e7 or size < 1e-3:
+        return f"{value:.1e}"
+    for limit, digits in ((99.95, 0), (9.995, 1), (0.9995, 2), (0.09995, 3)):
+        if size >= limit:
+            return f"{value:,.{digits}f}"
+    return f"{value:.4f}"
+
+
+def milliseconds(seconds: float | None) -> str:
+    """Seconds as ms, without the unit."""
+    return NONE if seconds is None else significant(seconds * 1e3)
+
+
+def seconds(value: float | None) -> str:
+    """Seconds with the unit."""
+    return NONE if value is None else f"{significant(value)} s"
+
+
+def count(value: int | None) -> str:
+    """A whole number, thousands separated."""
+    return NONE if value is None else f"{value:,}"
+
+
+def rate(value: float | None) -> str:
+    """Samples a second to three digits, without the unit: 12,345 is 12,300."""
+    if value is None or value < 1000:
+        return significant(value)
+    step = 10 ** (len(str(int(value))) - 3)
+    return f"{round(value / step) * step:,}"
+
+
+def error(value: float | None) -> str:
+    """An absolute error: 2.4e-07."""
+    return NONE if value is None else "0" if value == 0 else f"{value:.1e}"
+
+
+def percent(share: float | None) -> str:
+    """A share as %, with the digits it takes not to call 0.9997 all, or 0.0003 none."""
+    if share is None:
+        return NONE
+    if share in (0, 1):
+        return f"{share * 100:.0f} %"
+    for digits in (1, 2, 3):
+        text = f"{share * 100:.{digits}f}"
+        if 0 < float(text) < 100:
+            return f"{text} %"
+    return "< 100 %" if share > 0.5 else "> 0 %"
+
+
+def size(n_bytes: int | None) -> str:
+    """Bytes in the decimal unit that suits them, with the unit."""
+    if n_bytes is None:
+        return NONE
+    for unit, scale in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if n_bytes >= scale:
+            return f"{significant(n_bytes / scale)} {unit}"
+    return f"{n_bytes} B"
+
+
+def megabytes(n_bytes: int | None) -> str:
+    """Bytes as MB, without the unit."""
+    return NONE if n_bytes is None else significant(n_bytes / 1e6)
+
+
+def date(created: str) -> str:
+    """An ISO 8601 time to the minute, in UTC where it names a zone; anything else as it is."""
+    with contextlib.suppress(ValueError):
+        when = datetime.fromisoformat(created)
+        if when.tzinfo is not None:
+            return f"{when.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+        return f"{when:%Y-%m-%d %H:%M}"
+    return created
+
+
+def printable(text: str) -> str:
+    """Without control, escape and direction-changing characters: a terminal may show it. Line ends stay."""
+    return "".join(c if c.isprintable() or c == "\n" else " " for c in text)
+
+
+def join(words: list[str]) -> str:
+    """``a``, ``a and b``, ``a, b and c``."""
+    return " and ".join(filter(None, (", ".join(words[:-1]), words[-1]))) if words else ""

@@ -1,0 +1,216 @@
+"""The command line as a person meets it: what it prints, what it refuses, and how it ends."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from conftest import FORMATS, fwexport
+
+import runtimes.rows
+from exporter.cli import cli
+
+COMMANDS = ["build", "train", "export", "verify", "bench", "report", "list", "inspect", "doctor"]
+
+
+def test_help_is_fast_and_names_every_command() -> None:
+    best = min(_timed_help() for _ in range(5))
+    assert best < 0.2, best
+    text = fwexport("--help").stdout
+    assert [name for name in COMMANDS if f"\n  {name} " in text] == COMMANDS
+    assert list(cli.list_commands(None)) == COMMANDS  # type: ignore[attr-defined, arg-type]
+
+
+def _timed_help() -> float:
+    begin = time.perf_counter()
+    assert fwexport("--help").returncode == 0
+    return time.perf_counter() - begin
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_explains_itself(name: str) -> None:
+    done = fwexport(name, "--help")
+    assert done.returncode == 0
+    assert "Usage:" in done.stdout
+
+
+def test_list_names_formats_and_runtimes() -> None:
+    text = fwexport("list").stdout
+    assert all(name in text for name in [*FORMATS, "onnx2keras", "litert", "digits"])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (["build", "--format", "tflit"], 2, "Did you mean 'tflite'"),
+        (["build", "--data", "digit"], 2, "Did you mean 'digits'"),
+        (["build", "--device", "gpu7"], 2, "is not auto, cpu or cuda"),
+        (["build", "nothing.here"], 2, "no source folder"),
+        (["train", "--data", "idx:/no/such", "-o", "out"], 2, "is no folder"),
+        (["export", "nothing.here", "-o", "out"], 2, "no source folder"),
+        (["verify", "nothing.here"], 2, "does not exist"),
+        (["verify", "."], 2, "is no bundle"),
+        (["verify", ".", "--device", "tpu"], 2, "is not cpu"),
+        (["bench", "nothing.here"], 2, "does not exist"),
+        (["report", "."], 2, "is no bundle"),
+        (["inspect", "nothing.here"], 2, "does not exist"),
+        (["inspect", "letter.txt"], 4, "none of the formats"),
+        (["no-such-command"], 2, "No such command"),
+    ],
+)
+def test_bad_input_is_one_message_and_the_right_code(
+    tmp_path: Path, arguments: list[str], code: int, said: str
+) -> None:
+    (tmp_path / "letter.txt").write_text("Dear model,\n" * 20)
+    done = fwexport(*arguments, cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (code, ""), done
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["letter.txt"]
+
+
+@pytest.mark.parametrize("framework", ["torch", "keras"])
+def test_a_gpu_that_is_not_there_is_exit_6_and_never_a_quiet_cpu(tmp_path: Path, framework: str) -> None:
+    out = tmp_path / "out"
+    done = fwexport("train", "--framework", framework, "--device", "cuda:7", "-o", out)
+    assert done.returncode == 6, done.stderr
+    assert "cuda:7" in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("format", FORMATS)
+@pytest.mark.parametrize("framework", ["torch", "keras"])
+def test_inspect_reads_every_artifact(bundles: dict[str, Path], framework: str, format: str) -> None:
+    from runtimes.bundle import open_bundle
+
+    bundle = open_bundle(bundles[framework])
+    artifact = bundle.manifest.artifact(format)
+    assert artifact is not None
+    done = fwexport("inspect", bundle.path(artifact), "--json")
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert found["format"] == format
+    assert found["size_bytes"] == artifact.size_bytes
+    assert [t["name"] for t in found["inputs"]] == [t.name for t in artifact.inputs]
+    assert [tuple(t["shape"]) for t in found["inputs"]] == [t.shape for t in artifact.inputs]
+    assert [t["name"] for t in found["outputs"]] == [t.name for t in artifact.outputs]
+    assert found["ops"]
+    if format != "keras":
+        assert json.loads(found["metadata"]["fwexport"])["labels"] == list("0123456789")
+    if format == "onnx":
+        assert not {"Shape", "Gather", "Slice", "Concat"} & set(found["ops"])
+
+
+def test_json_rows_have_the_documented_fields(job: tuple[Path, dict[str, list[dict[str, object]]]]) -> None:
+    verify = "source artifact runtime device backend outcome reason n max_noise_ratio max_abs_error top1_agreement accuracy"
+    bench = (
+        "source artifact runtime device backend threads batch load_s first_s p50_s p90_s n throughput_per_s "
+        "peak_rss_bytes stable artifact_sha256 verdict"
+    )
+    assert job[1]["schema"] == runtimes.rows.SCHEMA == 1
+    for row in job[1]["rows"]:
+        assert set(verify.split()) <= row.keys()
+    assert len(job[1]["bench"]) == 28
+    for row in job[1]["bench"]:
+        assert set(bench.split()) <= row.keys()
+        assert row["verdict"] == "passed"
+        assert row["p50_s"] > 0
+        assert row["peak_rss_bytes"] > 10e6
+        assert row["load_s"] > 0
+        assert row["first_s"] > 0
+
+
+def test_the_job_writes_a_report_over_both(job: tuple[Path, dict[str, object]]) -> None:
+    html, markdown = (job[0] / "report.html").read_text(), (job[0] / "report.md").read_text()
+    for text in (html, markdown):
+        assert "PyTorch" in text
+        assert "Keras" in text
+        assert "14 of 14" in text
+
+
+def test_a_changed_artifact_is_exit_1(own_bundle: Path) -> None:
+    with (own_bundle / "model.onnx").open("ab") as file:
+        file.write(b"\0")
+    done = fwexport("verify", own_bundle, "--format", "onnx", "--json")
+    assert done.returncode == 1
+    assert "was changed after it was exported" in json.loads(done.stdout)["rows"][0]["reason"]
+
+
+def test_a_folder_that_holds_other_files_is_not_replaced(tmp_path: Path, bundles: dict[str, Path]) -> None:
+    (tmp_path / "thesis.tex").write_text("x")
+    done = fwexport("export", bundles["torch"] / "source", "--format", "onnx", "-o", tmp_path)
+    assert done.returncode == 2
+    assert "other files" in done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_an_unwritable_folder_is_one_message(tmp_path: Path, bundles: dict[str, Path]) -> None:
+    tmp_path.chmod(0o500)
+    done = fwexport("export", bundles["torch"] / "source", "--format", "onnx", "-o", tmp_path / "out")
+    assert done.returncode == 2
+    assert "cannot be written" in done.stderr
+
+
+def test_a_place_that_cannot_be_a_folder_is_one_message(tmp_path: Path, bundles: dict[str, Path]) -> None:
+    (tmp_path / "file").write_text("x")
+    done = fwexport(
+        "export", bundles["torch"] / "source", "--format", "onnx", "-o", tmp_path / "file" / "out"
+    )
+    assert done.returncode == 2, done.stderr
+    assert "cannot be written" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_ctrl_c_is_130_and_the_previous_bundle_stays_whole(tmp_path: Path, bundles: dict[str, Path]) -> None:
+    out = tmp_path / "out"
+    assert (
+        fwexport("export", bundles["torch"] / "source", "--format", "torchscript", "-o", out).returncode == 0
+    )
+    before = (out / "manifest.json").read_bytes()
+    command = [
+        sys.executable,
+        "-P",
+        "-m",
+        "exporter.cli",
+        "export",
+        str(bundles["torch"] / "source"),
+        "-o",
+        str(out),
+    ]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        while "torch2onnx" not in process.stderr.readline():
+            assert process.poll() is None
+        process.send_signal(signal.SIGINT)
+        _, stderr = process.communicate(timeout=60)
+    assert process.returncode == 130, stderr
+    assert "Traceback" not in stderr
+    assert (out / "manifest.json").read_bytes() == before
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+def test_doctor_says_what_is_here() -> None:
+    done = fwexport("doctor")
+    assert done.returncode == 0, done.stderr
+    for name in ("torchscript", "onnxruntime", "litert", "savedmodel", "keras", "tfjs"):
+        assert f"yes {name} on cpu" in done.stdout
+
+
+def test_export_of_a_trained_source_gives_the_same_bundle(tmp_path: Path, bundles: dict[str, Path]) -> None:
+    out = tmp_path / "out"
+    done = fwexport("export", bundles["torch"] / "source", "--format", "tflite", "-o", out)
+    assert done.returncode == 0, done.stderr
+    assert (out / "model.tflite").read_bytes() == (bundles["torch"] / "model.tflite").read_bytes()
+    assert {path.name for path in out.iterdir()} == {
+        "manifest.json",
+        "model.tflite",
+        "reference.npz",
+        "source",
+    }

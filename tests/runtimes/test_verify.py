@@ -1,0 +1,218 @@
+"""The verifier on real artifacts: it passes what is right, and names what is wrong."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import pytest
+
+from runtimes.bundle import Artifact, Manifest, TensorSpec, describe_artifact, open_bundle, save_manifest
+from runtimes.files import digest
+from runtimes.pool import Pool, cells
+from runtimes.rows import VerifyRow, exit_code
+from runtimes.verdicts import structure_faults
+from runtimes.verify import VerifyOptions, verify
+
+ROWS = 7  # six artifacts; TF.js runs on two backends
+
+
+def run(folder: Path, *formats: str, timeout_s: float = 300.0) -> list[VerifyRow]:
+    with Pool(timeout_s) as pool:
+        return list(verify(folder, VerifyOptions(formats=formats), pool).rows)
+
+
+def accept(folder: Path, format: str) -> None:
+    """Make the manifest describe the damaged file: what is then found is found by running it."""
+    bundle = open_bundle(folder)
+    changed = tuple(_redescribed(folder, a) if a.format == format else a for a in bundle.manifest.artifacts)
+    fields = {name: getattr(bundle.manifest, name) for name in Manifest.__dataclass_fields__}
+    save_manifest(folder, Manifest(**{**fields, "artifacts": changed}))
+
+
+def _redescribed(folder: Path, artifact: Artifact) -> Artifact:
+    _, sha256, size = describe_artifact(folder, folder / artifact.path)
+    fields = {name: getattr(artifact, name) for name in Artifact.__dataclass_fields__}
+    return Artifact(**{**fields, "sha256": sha256, "size_bytes": size})
+
+
+def edit_onnx(path: Path, change: str) -> None:
+    import onnx
+    from onnx import numpy_helper
+
+    model = onnx.load(path)
+    weights = max(model.graph.initializer, key=lambda tensor: np.prod(tensor.dims))
+    array = numpy_helper.to_array(weights).copy()
+    if change == "weight":
+        live = np.unravel_index(np.argmax(np.abs(array)), array.shape)
+        array[live] += 1e-2
+    elif change == "fp16":
+        array = array.astype(np.float16).astype(np.float32)
+    elif change == "nan":
+        array.flat[0] = np.nan
+    weights.CopyFrom(numpy_helper.from_array(array, weights.name))
+    if change == "batch":
+        model.graph.input[0].type.tensor_type.shape.dim[0].dim_value = 1
+    if change == "name":
+        for node in model.graph.node:
+            node.output[:] = ["scores" if name == "logits" else name for name in node.output]
+        model.graph.output[0].name = "scores"
+    onnx.save(model, path)
+
+
+def test_every_row_of_both_bundles_passed(job: tuple[Path, dict[str, list[dict[str, object]]]]) -> None:
+    rows = job[1]["rows"]
+    assert len(rows) == 2 * ROWS
+    assert {row["outcome"] for row in rows} == {"passed"}
+    for row in rows:
+        assert row["n"] == 85
+        assert 0 < row["max_noise_ratio"] <= 24
+        assert row["top1_agreement"] == 1.0
+        assert row["accuracy"] > 0.85
+        assert row["device_proof"]
+
+
+@pytest.mark.parametrize(
+    ("change", "outcome", "said"),
+    [
+        ("weight", "mismatch", "rounding noise"),
+        ("fp16", "mismatch", "rounding noise"),
+        ("nan", "mismatch", "NaN or Inf"),
+        ("batch", "failed", "shape [1, 1, 28, 28], the manifest says [None, 1, 28, 28]"),
+        ("name", "failed", "no output logits; it has scores"),
+    ],
+)
+def test_a_fault_in_the_onnx_file_is_found(own_bundle: Path, change: str, outcome: str, said: str) -> None:
+    edit_onnx(own_bundle / "model.onnx", change)
+    accept(own_bundle, "onnx")
+    (row,) = run(own_bundle, "onnx")
+    assert row.outcome == outcome, row
+    assert said in row.reason
+    assert exit_code([row]) == 1
+
+
+def test_a_file_that_was_changed_is_never_opened(own_bundle: Path) -> None:
+    edit_onnx(own_bundle / "model.onnx", "weight")
+    (row,) = run(own_bundle, "onnx")
+    assert row.outcome == "failed"
+    assert "was changed after it was exported" in row.reason
+    assert row.device_proof == ""
+
+
+def test_a_truncated_file_is_a_row_and_the_others_go_on(own_bundle: Path) -> None:
+    path = own_bundle / "model.tflite"
+    path.write_bytes(path.read_bytes()[:1000])
+    accept(own_bundle, "tflite")
+    rows = {row.artifact: row for row in run(own_bundle, "tflite", "onnx")}
+    assert rows["onnx"].outcome == "passed"
+    assert rows["tflite"].outcome in ("failed", "crashed")
+    assert rows["tflite"].reason
+
+
+def test_stale_weights_are_found(own_bundle: Path, bundles: dict[str, Path]) -> None:
+    """An artifact of another training run has the right structure and the wrong predictions."""
+    import onnx
+    from onnx import numpy_helper
+
+    model = onnx.load(own_bundle / "model.onnx")
+    rng = np.random.default_rng(0)
+    for tensor in model.graph.initializer:
+        array = numpy_helper.to_array(tensor)
+        if array.dtype == np.float32:
+            fresh = (array + rng.normal(scale=0.02, size=array.shape)).astype(np.float32)
+            tensor.CopyFrom(numpy_helper.from_array(fresh, tensor.name))
+    onnx.save(model, own_bundle / "model.onnx")
+    accept(own_bundle, "onnx")
+    (row,) = run(own_bundle, "onnx")
+    assert row.outcome == "mismatch"
+    assert row.max_noise_ratio is not None
+    assert row.max_noise_ratio > 100
+
+
+FAKE_IN = TensorSpec("x", "float32", (None, 1, 28, 28), "NCHW", "image")
+FAKE_OUT = TensorSpec("logits", "float32", (None, 10), "NC", "logits")
+
+
+@pytest.mark.parametrize(
+    ("does", "outcome", "code", "said"),
+    [
+        ("crash", "crashed", 5, "killed by SIGSEGV"),
+        ("exit", "crashed", 5, "exit code 3"),
+        ("hang", "timeout", 5, "did not answer within 6 s"),
+        ("missing", "failed", 1, "a_library_that_no_one_has"),
+        ("raise", "failed", 1, "told to fail"),
+        ("", "mismatch", 1, "rounding noise"),
+    ],
+)
+def test_a_runtime_that_misbehaves_is_an_outcome(
+    own_bundle: Path, monkeypatch: pytest.MonkeyPatch, does: str, outcome: str, code: int, said: str
+) -> None:
+    content = {
+        "inputs": [msgspec.to_builtins(FAKE_IN)],
+        "outputs": [msgspec.to_builtins(FAKE_OUT)],
+        "weights": np.zeros((784, 10)).tolist(),
+        "does": does,
+    }
+    (own_bundle / "model.fake").write_text(json.dumps(content))
+    bundle = open_bundle(own_bundle)
+    fake = Artifact("fake", "model.fake", digest(own_bundle / "model.fake"), 1, (FAKE_IN,), (FAKE_OUT,))
+    fields = {name: getattr(bundle.manifest, name) for name in Manifest.__dataclass_fields__}
+    save_manifest(own_bundle, Manifest(**{**fields, "artifacts": (fake,)}))
+    monkeypatch.setattr("runtimes.pool.for_format", lambda format: ["fake"])
+    (row,) = run(own_bundle, "fake", timeout_s=6.0)
+    assert (row.outcome, exit_code([row])) == (outcome, code), row
+    assert said in row.reason
+
+
+def test_a_device_that_is_not_here_is_unavailable_and_says_how_to_get_it(own_bundle: Path) -> None:
+    from runtimes import machine
+
+    if machine.gpus():
+        pytest.skip("this machine has an NVIDIA GPU; here its absence is tested")
+    with Pool() as pool:
+        options = VerifyOptions(devices=("cuda",), formats=("onnx", "torchscript"))
+        rows = verify(own_bundle, options, pool).rows
+    assert [row.outcome for row in rows] == ["unavailable"] * 3  # ONNX Runtime has two GPU backends
+    assert all("CUDA" in row.reason for row in rows)
+    assert exit_code(rows, ("cuda",)) == 6
+    assert exit_code(rows) == 3
+
+
+def test_structure_faults_are_said_in_words() -> None:
+    wanted = Artifact("onnx", "model.onnx", "", 0, (FAKE_IN,), (FAKE_OUT,))
+    assert structure_faults((FAKE_IN,), (FAKE_OUT,), wanted) == ""
+    other = TensorSpec("x", "float64", (None, 1, 28, 28))
+    assert structure_faults((other,), (FAKE_OUT,), wanted) == "input x is float64, the manifest says float32"
+    assert "no input x" in structure_faults((), (FAKE_OUT,), wanted)
+
+
+def test_cells_name_both_backends_of_a_runtime(bundles: dict[str, Path]) -> None:
+    names = [cell.name for cell in cells(open_bundle(bundles["keras"]), devices=("cpu",), formats=("tfjs",))]
+    assert names == ["keras/tfjs/tfjs/cpu/wasm", "keras/tfjs/tfjs/cpu/js"]
+
+
+def test_a_bundle_verifies_without_the_training_frameworks(own_bundle: Path, tmp_path: Path) -> None:
+    """An edge device: torch, tensorflow, keras and the exporter cannot be imported, in no process."""
+    blocked = tmp_path / "blocked"
+    blocked.mkdir()
+    for name in ("torch", "tensorflow", "keras", "onnx"):
+        (blocked / f"{name}.py").write_text(
+            f"raise ModuleNotFoundError('No module named {name!r}', name={name!r})\n"
+        )
+    shutil.rmtree(own_bundle / "source")
+    from conftest import fwexport
+
+    chosen = ["--format", "onnx", "--format", "tflite", "--format", "tfjs", "--device", "cpu"]
+    done = fwexport("verify", own_bundle, *chosen, "--json", PYTHONPATH=str(blocked))
+    assert done.returncode == 0, done.stderr
+    assert [row["outcome"] for row in json.loads(done.stdout)["rows"]] == ["passed"] * 4
+    timed = fwexport(
+        "bench", own_bundle, *chosen, "--time", "quick", "--batch", 1, "--json", PYTHONPATH=str(blocked)
+    )
+    assert timed.returncode == 0, timed.stderr
+    rows = json.loads(timed.stdout)["rows"]
+    assert len(rows) == 4
+    assert {row["verdict"] for row in rows} == {"passed"}

@@ -1,0 +1,317 @@
+"""Every file in ``samples/`` is run as a person runs it: by the command in its README, in a process of its own."""
+
+from __future__ import annotations
+
+import ast
+import contextlib
+import functools
+import html.parser
+import http.server
+import json
+import os
+import queue
+import re
+import runpy
+import shlex
+import shutil
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import numpy as np
+import pytest
+
+from runtimes import node
+
+ROOT = Path(__file__).parents[2]
+SAMPLES = ROOT / "samples"
+SOURCES = ("torch", "keras")
+RUNTIMES = ("torchscript", "onnx", "savedmodel", "tflite", "keras")
+PACKAGES = ("@tensorflow/tfjs-core", "@tensorflow/tfjs-converter", "@tensorflow/tfjs-backend-wasm")
+
+NO_NODE = node.check(*PACKAGES)
+NO_PACKAGES = [name for name in PACKAGES if node.package_version(name) is None]
+BROWSER = os.environ.get("FWEXPORT_BROWSER") or next(
+    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
+)
+
+
+def readme() -> dict[str, str]:
+    """The command of each sample, from the table in the README."""
+    rows = re.findall(
+        r"^\| \[(\S+)\]\(\1\) \| .* \| `([^`]+)` \|$", (SAMPLES / "README.md").read_text(), re.M
+    )
+    return dict(rows)
+
+
+def run(sample: str, cwd: Path, bundle: Path | None = None) -> str:
+    """What the README's command for this sample prints, when it ends well."""
+    printed = ""
+    for command in readme()[sample].split(" && "):
+        words = [_replaced(word, bundle) for word in shlex.split(command)]
+        if sample.endswith(".mjs") and words[0] != sys.executable and node.web_folder() != node.SCRIPTS:
+            words.append(str(node.web_folder()))
+        done = subprocess.run(words, cwd=cwd, capture_output=True, text=True, check=False, timeout=300)
+        assert done.returncode == 0, f"{command}\n{done.stdout[-2000:]}\n{done.stderr[-3000:]}"
+        printed += done.stdout
+    return printed
+
+
+def _replaced(word: str, bundle: Path | None) -> str:
+    if word == "node":
+        found = node.find_node()
+        assert found is not None
+        return str(found.path)
+    if word.startswith("samples/"):
+        return str(ROOT / word)
+    return {"python": sys.executable, "BUNDLE": str(bundle)}.get(word, word)
+
+
+def accuracy(printed: str) -> float:
+    found = re.search(r"^accuracy (\S+) on \d+ ", printed, re.M)
+    assert found is not None, printed
+    return float(found[1])
+
+
+def assert_predicted(printed: str) -> None:
+    """Ten classes beside ten labels, most of them the same, and the accuracy on all."""
+    classes = re.search(r"^predicted((?: \d)+)$", printed, re.M)
+    labels = re.search(r"^label    ((?: \d)+)$", printed, re.M)
+    assert classes is not None, printed
+    assert labels is not None, printed
+    pairs = list(zip(classes[1].split(), labels[1].split(), strict=True))
+    assert len(pairs) == 10
+    assert sum(a == b for a, b in pairs) >= 6, printed
+    assert accuracy(printed) > 0.8
+
+
+TESTED = {
+    "read_bundle.py",
+    "tensor_operations.py",
+    "train_keras.py",
+    "train_torch.py",
+    "use_tfjs.html",
+    "use_tfjs.mjs",
+    *(f"use_{runtime}.py" for runtime in RUNTIMES),
+}
+
+
+def test_every_sample_is_in_the_readme_and_has_a_test() -> None:
+    files = {path.name for path in SAMPLES.iterdir() if path.is_file() and path.name != "README.md"}
+    assert files == set(readme()) == TESTED
+
+
+@pytest.mark.parametrize("name", sorted(name for name in TESTED if name.endswith(".py")))
+def test_a_sample_says_how_to_run_it_and_imports_nothing_of_ours(name: str) -> None:
+    tree = ast.parse((SAMPLES / name).read_text())
+    assert readme()[name] in (ast.get_docstring(tree) or "")
+    imported = set()
+    for statement in ast.walk(tree):
+        if isinstance(statement, ast.Import):
+            imported |= {alias.name.partition(".")[0] for alias in statement.names}
+        elif isinstance(statement, ast.ImportFrom):
+            imported.add((statement.module or "").partition(".")[0])
+    assert not imported & {"exporter", "runtimes", ""}
+
+
+def test_tensor_operations_agree(tmp_path: Path) -> None:
+    printed = run("tensor_operations.py", tmp_path)
+    assert re.search(r"^torch: (a GPU is here|no GPU here)", printed, re.M)
+    assert re.search(r"^tensorflow: (a GPU is here|no GPU here)", printed, re.M)
+    table = printed[printed.index("operation ") :].splitlines()[1:]
+    names = [line[:16].strip() for line in table]
+    wanted = {"create", "matmul", "multiply", "add", "transpose", "reshape", "GPU and back", "shape", "dtype"}
+    assert wanted <= set(names)
+    assert [line.split()[-1] for line in table] == ["yes"] * len(names), printed
+
+
+def test_tensor_operations_see_a_difference(capsys: pytest.CaptureFixture[str]) -> None:
+    print_row = runpy.run_path(str(SAMPLES / "tensor_operations.py"))["print_row"]
+    ones = np.ones((2, 3), np.float32)
+    assert print_row("same", ones, ones.copy())
+    for other in (ones * 1.00001, ones.T, ones.astype(np.float64)):
+        assert not print_row("other", ones, other)
+    assert "NO" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("sample", "saved"), [("train_torch.py", ".pt"), ("train_keras.py", ".keras")])
+def test_training_learns_and_saves(sample: str, saved: str, tmp_path: Path) -> None:
+    printed = run(sample, tmp_path)
+    assert accuracy(printed) > 0.8
+    assert (tmp_path / f"digits_cnn{saved}").stat().st_size > 1_000_000
+
+
+@pytest.mark.parametrize("source", SOURCES)
+def test_read_bundle_names_the_artifacts(source: str, bundles: dict[str, Path], tmp_path: Path) -> None:
+    printed = run("read_bundle.py", tmp_path, bundles[source])
+    assert f"trained in {source}" in printed
+    listed = {line.split()[0] for line in printed.splitlines()[1:]}
+    assert listed == {"torchscript", "onnx", "savedmodel", "tflite", "tfjs", "keras"}
+
+
+@pytest.mark.parametrize("source", SOURCES)
+@pytest.mark.parametrize("runtime", RUNTIMES)
+def test_use_in_python(runtime: str, source: str, bundles: dict[str, Path], tmp_path: Path) -> None:
+    assert_predicted(run(f"use_{runtime}.py", tmp_path, bundles[source]))
+
+
+@pytest.mark.skipif(NO_NODE is not None, reason=str(NO_NODE))
+@pytest.mark.parametrize("source", SOURCES)
+def test_use_in_node(source: str, bundles: dict[str, Path], tmp_path: Path) -> None:
+    printed = run("use_tfjs.mjs", tmp_path, bundles[source])
+    assert_predicted(printed)
+    assert "backend wasm" in printed
+
+
+class Links(html.parser.HTMLParser):
+    """What the tags of a page refer to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.found += [value or "" for name, value in attrs if name in ("src", "href", "srcset", "data")]
+
+
+def test_the_page_refers_only_to_its_own_server() -> None:
+    page = (SAMPLES / "use_tfjs.html").read_text()
+    assert readme()["use_tfjs.html"] in page
+    outside = set(re.findall(r"\b\w+://[^\s?]+", page)) - {"http://127.0.0.1:8000/samples/use_tfjs.html"}
+    assert not outside
+    links = Links()
+    links.feed(page)
+    assert [link for link in links.found if link.startswith(("//", "/"))] == []
+
+
+@pytest.mark.skipif(bool(NO_PACKAGES), reason=f"{', '.join(NO_PACKAGES)} not in {node.modules_folder()}")
+def test_the_page_refers_to_files_that_exist() -> None:
+    page = (SAMPLES / "use_tfjs.html").read_text()
+    modules = re.findall(r"\.\./runtimes/web/node_modules/([^'\"]+)", page)
+    assert len(modules) == 4
+    assert [name for name in modules if not (node.modules_folder() / name).exists()] == []
+
+
+# Beside the sample, in a frame: waits until the page predicts, has it predict what the test gives, and tells the test.
+DRIVER = b"""<!doctype html><link rel="icon" href="data:,">
+<iframe src="/samples/use_tfjs.html?bundle=/bundle" width="400" height="700"></iframe>
+<script type="module">
+    const page = document.querySelector('iframe').contentWindow;
+    const told = { scores: [] };
+    try {
+        for (let waited = 0; !page.predict && waited < 60000; waited += 50) {
+            await new Promise((resolve) => setTimeout(resolve, 50));
+        }
+        told.answer = page.document.getElementById('answer').value;
+        for (const image of await (await fetch('/images.json')).json()) {
+            told.scores.push([...(await page.predict(image))]);
+        }
+        told.urls = page.performance.getEntriesByType('resource').map((entry) => entry.name);
+    } catch (error) {
+        told.error = String(error);
+    }
+    await fetch('/told', { method: 'POST', body: JSON.stringify(told) });
+</script>
+"""
+
+
+class Server(http.server.SimpleHTTPRequestHandler):
+    """The repository's root as the README serves it, with a bundle in it, and the driver."""
+
+    def __init__(
+        self, *args: Any, bundle: Path, images: bytes, told: queue.Queue[Any], **kwargs: Any
+    ) -> None:
+        self.bundle, self.images, self.told = bundle, images, told
+        super().__init__(*args, directory=str(ROOT), **kwargs)
+
+    def do_GET(self) -> None:
+        content = {"/driver.html": DRIVER, "/images.json": self.images}.get(self.path)
+        if content is None:
+            super().do_GET()
+            return
+        self.send_response(200)
+        self.send_header("Content-Type", str(self.guess_type(self.path)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    def do_POST(self) -> None:
+        self.told.put(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+        self.send_response(204)
+        self.end_headers()
+
+    def translate_path(self, path: str) -> str:
+        asked = urlsplit(path).path
+        for prefix, folder in (
+            ("/bundle", self.bundle),
+            ("/runtimes/web/node_modules", node.modules_folder()),
+        ):
+            if asked.startswith(f"{prefix}/"):
+                return str(folder / asked.removeprefix(f"{prefix}/"))
+        return super().translate_path(path)
+
+    def log_message(self, format: str, *args: Any) -> None:
+        pass
+
+
+@contextlib.contextmanager
+def serving(handler: Any) -> Iterator[str]:
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+@contextlib.contextmanager
+def browsing(url: str, profile: Path) -> Iterator[None]:
+    assert BROWSER is not None
+    options = [
+        "--headless=new",
+        "--no-first-run",
+        "--disable-background-networking",
+        "--disable-component-update",
+        "--disable-sync",
+        "--disable-extensions",
+        "--disable-dev-shm-usage",
+        "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1",
+        f"--user-data-dir={profile}",
+        *(["--no-sandbox"] if os.getuid() == 0 else []),
+    ]
+    log = profile.with_suffix(".log")
+    with log.open("wb") as output:
+        process = subprocess.Popen([BROWSER, *options, url], stdout=output, stderr=output)
+        try:
+            yield
+        finally:
+            process.terminate()
+            process.wait(timeout=30)
+
+
+@pytest.mark.skipif(bool(NO_PACKAGES), reason=f"{', '.join(NO_PACKAGES)} not in {node.modules_folder()}")
+@pytest.mark.skipif(BROWSER is None, reason="no Chromium found: install one, or name it in FWEXPORT_BROWSER")
+@pytest.mark.parametrize("source", SOURCES)
+def test_the_page_predicts(source: str, bundles: dict[str, Path], tmp_path: Path) -> None:
+    """In a browser that can reach nothing but the server: the example, and the source's predictions."""
+    with np.load(bundles[source] / "reference.npz") as reference:
+        images = reference["input:image"][:16].reshape(16, -1)
+        expected = reference["y64:logits" if source == "torch" else "y64:probabilities"][:16]
+    if source == "torch":
+        powers = np.exp(expected - expected.max(axis=1, keepdims=True))
+        expected = powers / powers.sum(axis=1, keepdims=True)
+    answers: queue.Queue[Any] = queue.Queue()
+    sent = json.dumps(images.tolist()).encode()
+    handler = functools.partial(Server, bundle=bundles[source], images=sent, told=answers)
+    with serving(handler) as address, browsing(f"{address}/driver.html", tmp_path / "profile"):
+        told = answers.get(timeout=120)
+    assert "error" not in told, told
+    assert re.fullmatch(r"\d \(\d+\.\d %, wasm\)", told["answer"]), told["answer"]
+    np.testing.assert_allclose(told["scores"], expected, atol=1e-5)
+    assert f"{address}/bundle/tfjs/model.json" in told["urls"]
+    assert [url for url in told["urls"] if not url.startswith((f"{address}/", "data:"))] == []

@@ -1,0 +1,215 @@
+"""Small SavedModels for tests, made and answered by TensorFlow in a child process: ``make(kind, folder)``.
+
+A Keras model is left out on purpose: each kind is a tf.Module with the variables that it needs, as exported models
+are, and states the one thing that it is for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from runtimes.base import Array
+from runtimes.bundle import ModelSpec, TensorSpec
+
+IMAGE = TensorSpec("image", "float32", (None, 28, 28, 1), "NHWC", "image")
+SMALL = TensorSpec("image", "float32", (None, 8, 8, 3), "NHWC", "image")
+ROW = TensorSpec("row", "float32", (None, 4), "NC")
+
+
+def _out(name: str = "logits", channels: int = 10) -> TensorSpec:
+    return TensorSpec(name, "float32", (None, channels), "NC", "logits")
+
+
+SPECS = {
+    "cnn": ModelSpec("cnn", (IMAGE,), (_out(),), labels=tuple("0123456789")),
+    "two": ModelSpec(
+        "two",
+        (TensorSpec("z_left", "float32", (None, 4)), TensorSpec("a_right", "float32", (None, 4))),
+        (TensorSpec("z_sum", "float32", (None, 4)), TensorSpec("a_product", "float32", (None, 4))),
+    ),
+    "unused": ModelSpec("unused", (ROW, TensorSpec("ignored", "float32", (None, 2))), (_out("out", 4),)),
+    "integers": ModelSpec(
+        "integers",
+        (TensorSpec("index", "int64", (None,)),),
+        (TensorSpec("row", "float32", (None, 3)), TensorSpec("next", "int64", (None,))),
+    ),
+    "scalars": ModelSpec("scalars", (ROW,), (_out("out", 4),)),
+    "no_weights": ModelSpec("no_weights", (ROW,), (_out("out", 4),)),
+    "large": ModelSpec("large", (ROW,), (_out("out", 1),)),
+    "activations": ModelSpec("activations", (SMALL,), (_out("out", 8),)),
+    "batch_norms": ModelSpec("batch_norms", (SMALL,), (_out("out", 8),)),
+    "refused": ModelSpec("refused", (ROW,), (_out("out", 4),)),
+    "huge_integer": ModelSpec("huge_integer", (TensorSpec("index", "int64", (None,)),), (_out("out", 1),)),
+}
+
+# The float32 weights of "cnn": two convolutions, two dense layers, each with its bias.
+CNN_PARAMETERS = (9 * 32 + 32) + (9 * 32 * 64 + 64) + (64 * 7 * 7 * 128 + 128) + (128 * 10 + 10)
+
+
+def make(kind: str, folder: Path, signature_name: str = "serving_default") -> None:
+    """Write the SavedModel ``folder/1`` of this kind, its weights seeded."""
+    import tensorflow as tf
+
+    module = tf.Module()
+    module.variables_ = []
+    generator = np.random.default_rng(0)
+
+    def weight(*shape: int) -> Any:
+        fan_in = max(1, int(np.prod(shape[:-1])))
+        value = generator.normal(0.0, fan_in**-0.5, shape).astype(np.float32)
+        module.variables_.append(tf.Variable(value))
+        return module.variables_[-1]
+
+    forward = _KINDS[kind](tf, weight)
+    spec = SPECS[kind]
+    signature = [tf.TensorSpec(tensor.shape, tensor.dtype, name=tensor.name) for tensor in spec.inputs]
+    names = [tensor.name for tensor in spec.outputs]
+    module.serve = tf.function(
+        lambda *tensors: dict(zip(names, forward(*tensors), strict=True)), input_signature=signature
+    )
+    tf.saved_model.save(module, str(folder / "1"), signatures={signature_name: module.serve})
+
+
+def answer(folder: Path, feeds: dict[str, Array]) -> dict[str, Array]:
+    """What TensorFlow itself computes from the SavedModel."""
+    import tensorflow as tf
+
+    loaded = tf.saved_model.load(str(folder / "1"))
+    results = loaded.signatures["serving_default"](**{k: tf.constant(v) for k, v in feeds.items()})
+    return {name: value.numpy() for name, value in results.items()}
+
+
+def feeds(kind: str, batch: int, seed: int = 1) -> dict[str, Array]:
+    """Random inputs in [0, 1), or indices below 4."""
+    generator = np.random.default_rng(seed)
+    made: dict[str, Array] = {}
+    for tensor in SPECS[kind].inputs:
+        shape = [batch if size is None else size for size in tensor.shape]
+        if tensor.dtype.startswith("int"):
+            made[tensor.name] = generator.integers(0, 4, shape).astype(tensor.dtype)
+        else:
+            made[tensor.name] = generator.random(shape, dtype=np.float32)
+    return made
+
+
+Weight = Callable[..., Any]
+Forward = Callable[..., tuple[Any, ...]]
+
+
+def _cnn(tf: Any, weight: Weight) -> Forward:
+    k1, b1, k2, b2 = weight(3, 3, 1, 32), weight(32), weight(3, 3, 32, 64), weight(64)
+    k3, b3, k4, b4 = weight(3136, 128), weight(128), weight(128, 10), weight(10)
+
+    def forward(x: Any) -> tuple[Any, ...]:
+        for kernel, bias in ((k1, b1), (k2, b2)):
+            x = tf.nn.max_pool2d(
+                tf.nn.relu(tf.nn.bias_add(tf.nn.conv2d(x, kernel, 1, "SAME"), bias)), 2, 2, "VALID"
+            )
+        x = tf.nn.relu(tf.nn.bias_add(tf.reshape(x, (-1, 3136)) @ k3, b3))
+        return (tf.nn.bias_add(x @ k4, b4),)
+
+    return forward
+
+
+def _two(tf: Any, weight: Weight) -> Forward:
+    scale = weight(4)
+    return lambda left, right: (left + right * scale, left * right)
+
+
+def _unused(tf: Any, weight: Weight) -> Forward:
+    kernel = weight(4, 4)
+    return lambda row, ignored: (row @ kernel,)
+
+
+def _integers(tf: Any, weight: Weight) -> Forward:
+    table = weight(4, 3)
+    return lambda index: (tf.gather(table, index), index + tf.constant(1, tf.int64))
+
+
+def _scalars(tf: Any, weight: Weight) -> Forward:
+    scale = weight()
+    return lambda row: (tf.clip_by_value(row * scale + 0.25, 0.1, 0.9),)
+
+
+def _no_weights(tf: Any, weight: Weight) -> Forward:
+    return lambda row: (tf.nn.relu(row),)
+
+
+def _large(tf: Any, weight: Weight) -> Forward:
+    """A kernel of 9.6 MB; a maximum, because a sum of so many terms would round."""
+    wide = weight(4, 600_000)
+    return lambda row: (tf.reduce_max(row @ wide, 1, keepdims=True),)
+
+
+def _activations(tf: Any, weight: Weight) -> Forward:
+    """Each after a convolution and after a dense layer; remap fuses more of them than TF.js has kernels for."""
+    k1, b1, k2, b2 = weight(3, 3, 3, 8), weight(8), weight(3, 3, 8, 8), weight(8)
+    dense, bias = weight(8, 8), weight(8)
+    each = (
+        tf.nn.relu,
+        tf.nn.relu6,
+        tf.nn.elu,
+        tf.nn.leaky_relu,
+        tf.nn.tanh,
+        tf.nn.sigmoid,
+        lambda y: y * tf.nn.relu6(y + 3) / 6,
+    )
+
+    def forward(x: Any) -> tuple[Any, ...]:
+        x = tf.nn.bias_add(tf.nn.conv2d(x, k1, 1, "SAME"), b1)
+        for activation in each:
+            x = activation(tf.nn.bias_add(tf.nn.conv2d(x, k2, 1, "SAME"), b2))
+        x = tf.reduce_mean(x, (1, 2))
+        for activation in each:
+            x = activation(tf.nn.bias_add(x @ dense, bias))
+        return (x,)
+
+    return forward
+
+
+def _batch_norms(tf: Any, weight: Weight) -> Forward:
+    """In both forms, after a convolution with and without a bias, and before one."""
+    k0, k1, k2, bias = weight(3, 3, 3, 8), weight(3, 3, 8, 8), weight(3, 3, 8, 8), weight(8)
+    gamma, beta, mean, spread = weight(8), weight(8), weight(8), weight(8)
+
+    def fused(x: Any) -> Any:
+        return tf.compat.v1.nn.fused_batch_norm(
+            x, gamma, beta, mean, spread * spread, 1e-3, is_training=False
+        )[0]
+
+    def forward(x: Any) -> tuple[Any, ...]:
+        x = tf.nn.conv2d(x, k0, 1, "SAME")
+        x = tf.nn.relu(tf.nn.batch_normalization(x, mean, spread * spread, beta, gamma, 1e-3))
+        x = tf.nn.relu(fused(tf.nn.conv2d(x, k1, 1, "SAME")))
+        x = tf.nn.relu(fused(tf.nn.bias_add(tf.nn.conv2d(x, k2, 1, "SAME"), bias)))
+        return (tf.reduce_mean(tf.nn.relu(fused(x)), (1, 2)),)
+
+    return forward
+
+
+def _refused(tf: Any, weight: Weight) -> Forward:
+    scale = weight(4)
+    return lambda row: (tf.math.lgamma(row) + tf.math.bessel_i0e(row) * scale,)
+
+
+def _huge_integer(tf: Any, weight: Weight) -> Forward:
+    return lambda index: (tf.cast(index[:, None] // tf.constant(2**40, tf.int64), tf.float32),)
+
+
+_KINDS: dict[str, Callable[[Any, Weight], Forward]] = {
+    "cnn": _cnn,
+    "two": _two,
+    "unused": _unused,
+    "integers": _integers,
+    "scalars": _scalars,
+    "no_weights": _no_weights,
+    "large": _large,
+    "activations": _activations,
+    "batch_norms": _batch_norms,
+    "refused": _refused,
+    "huge_integer": _huge_integer,
+}
