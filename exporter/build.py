@@ -6,6 +6,7 @@ the whole build, so that each framework is imported once. A format that fails is
 
 from __future__ import annotations
 
+import errno
 import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -17,7 +18,7 @@ from typing import Self
 
 from exporter import __version__, child
 from exporter.base import conversion
-from exporter.plan import check_formats, edges, formats, plan
+from exporter.plan import check_formats, edges, formats, plan, steps
 from exporter.reference import write_reference
 from exporter.sources.folder import SourceFile, open_source
 from runtimes.bundle import (
@@ -33,11 +34,11 @@ from runtimes.bundle import (
 )
 from runtimes.client import Worker
 from runtimes.errors import ConversionError, FwexportError, OutputError, UnavailableError
-from runtimes.files import swapped_folder, writing_to
+from runtimes.files import copy_folder, output_error, swapped_folder, writing_to
 from runtimes.formats import FILES
 from runtimes.reference import REFERENCE
 
-OnStep = Callable[[str, str], None]
+OnStep = Callable[[str, int], None]
 
 # What a process kind is told. Conversions run on the CPU: a GPU would change no file, and take its memory.
 ENVIRONMENT: Mapping[str, Mapping[str, str]] = {
@@ -45,6 +46,8 @@ ENVIRONMENT: Mapping[str, Mapping[str, str]] = {
     "tensorflow": {"CUDA_VISIBLE_DEVICES": "-1", "KERAS_BACKEND": "tensorflow"},
     "keras-torch": {"CUDA_VISIBLE_DEVICES": "-1", "KERAS_BACKEND": "torch"},
 }
+DISK_IS_FULL = 64 * 1024
+
 REFERENCE_PROCESS = {"torch": "torch", "keras": "tensorflow"}
 
 
@@ -101,19 +104,20 @@ def build(
 ) -> Manifest:
     """Write the bundle of the source folder at ``target``, replacing an earlier one only when this one is whole.
 
-    ``wanted`` are formats; empty means all. ``on_step`` hears ``(source framework, step)`` before each step.
+    ``wanted`` are formats; empty means all. ``on_step`` hears the name of each step before it, and how many there are.
     Raises OutputError when the folder cannot be written; a conversion that fails becomes a Failure.
     """
     check_formats(wanted)
     described = open_source(source)
     known = edges()
     routes = plan(described.framework, list(wanted) or formats(), known)
-    tell = on_step or (lambda framework, step: None)
+    tell = on_step or (lambda step, of: None)
+    total = steps(routes) + 1
     with swapped_folder(target, MANIFEST) as fresh:
         with writing_to(target):
-            shutil.copytree(source, fresh / "source")
-        made = _convert_all(fresh, described, routes, converters, tell)
-        tell(described.framework, REFERENCE)
+            copy_folder(source, fresh / "source")
+        made = _convert_all(fresh, described, routes, converters, lambda step: tell(step, total))
+        tell(REFERENCE, total)
         worker = converters.get(REFERENCE_PROCESS[described.framework])
         worker.call(write_reference, fresh / "source", fresh / REFERENCE)
         manifest = _describe(fresh, described, routes, made)
@@ -126,7 +130,7 @@ def _convert_all(
     source: SourceFile,
     routes: Mapping[str, tuple[str, ...]],
     converters: Converters,
-    tell: OnStep,
+    tell: Callable[[str], None],
 ) -> _Made:
     """Walk every route, each edge once. Intermediate formats that were not asked for end in a scratch folder."""
     made = _Made()
@@ -146,7 +150,7 @@ def _convert_all(
                 break
             if edge.TARGET not in made.paths:
                 out = (fresh if edge.TARGET in routes else scratch) / FILES[edge.TARGET]
-                tell(source.framework, name)
+                tell(name)
                 begin = time.perf_counter()
                 failure = _convert(name, have, out, spec, converters)
                 if failure is not None:
@@ -175,6 +179,9 @@ def _convert(name: str, have: Path, out: Path, spec: ModelSpec, converters: Conv
     except OutputError:
         raise
     except FwexportError as error:
+        # A framework has words of its own for a full disk, or none; then the disk is the better witness.
+        if "No space left" in str(error) or shutil.disk_usage(out.parent).free < DISK_IS_FULL:
+            raise output_error(out, OSError(errno.ENOSPC, str(error))) from error
         shutil.rmtree(out, ignore_errors=True) if out.is_dir() else out.unlink(missing_ok=True)
         if error.exit_code == 5:
             converters.drop(edge.PROCESS)

@@ -68,11 +68,16 @@ class Stage:
     def __init__(self, bars: Progress, task: TaskID, quiet: bool, name: str) -> None:
         self._bars, self._task, self._quiet, self._name = bars, task, quiet, name
 
-    def step(self, what: str) -> None:
-        """One step is done or begun; ``what`` is its name."""
-        self._bars.update(self._task, advance=1, description=f"{self._name}: {what}")
+    def step(self, what: str, of: int | None = None) -> None:
+        """One step is done or begun; ``what`` is its name, ``of`` how many there are."""
+        self._bars.update(self._task, advance=1, description=f"{self._name}: {what}", total=of)
         if not self._quiet:
             stderr.print(f"{self._name}: {what}", markup=False)
+
+    def expect(self, more: int) -> None:
+        """That many more steps will come."""
+        task = next(task for task in self._bars.tasks if task.id == self._task)
+        self._bars.update(self._task, total=(task.total or 0) + more)
 
     def on_event(self, event: dict[str, Any]) -> None:
         """What a training child tells: a batch within the epoch, or an epoch."""

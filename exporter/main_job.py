@@ -18,9 +18,9 @@ from exporter.train import train
 from exporter.training.options import TrainOptions
 from runtimes.agreement import agreement
 from runtimes.bench import BenchOptions, bench
-from runtimes.bundle import MANIFEST, Failure
+from runtimes.bundle import MANIFEST, Failure, open_bundle
 from runtimes.errors import UsageError
-from runtimes.pool import Pool
+from runtimes.pool import Pool, cells
 from runtimes.report import report
 from runtimes.rows import BenchRow, VerifyRow, exit_code
 from runtimes.verify import VerifyOptions, verify
@@ -70,12 +70,15 @@ def run(job: Job, steps: Steps) -> Done:
         verified: list[VerifyRow] = []
         measured: list[BenchRow] = []
         with steps.stage("verify") as stage:
+            chosen = {target: len(cells(open_bundle(target))) for target in targets.values()}
+            stage.expect(sum(chosen.values()))
             for target in targets.values():
                 found = verify(target, VerifyOptions(), pool, lambda row: stage.step(_name(row)))
                 verified += found.rows
         with steps.stage("bench") as stage:
+            options = BenchOptions(time=job.time or "quick")
+            stage.expect(sum(chosen.values()) * len(options.batches))
             for target in targets.values() if job.time else ():
-                options = BenchOptions(time=job.time or "quick")
                 timed = bench(
                     target, options, pool, lambda row: stage.step(f"{_name(row)}, batch {row.batch}")
                 )
@@ -96,7 +99,7 @@ def _write_bundles(job: Job, targets: dict[str, Path], steps: Steps) -> tuple[Fa
                 with steps.stage(f"train {framework}") as stage:
                     train(source, framework, job.data, job.training, stage.on_event)
             with steps.stage(f"export {framework}") as stage:
-                manifest = build(source, target, job.formats, converters, lambda _, step: stage.step(step))
+                manifest = build(source, target, job.formats, converters, stage.step)
             failures += manifest.failures
     return tuple(failures)
 

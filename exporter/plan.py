@@ -46,6 +46,11 @@ def route(source: str, target: str, known: Edges) -> tuple[str, ...] | None:
     return None
 
 
+def steps(routes: Mapping[str, tuple[str, ...]]) -> int:
+    """How many conversions the routes need, each counted once."""
+    return len({name for way in routes.values() for name in way})
+
+
 def plan(source: str, wanted: Sequence[str], known: Edges) -> dict[str, tuple[str, ...]]:
     """The route to each wanted format, shorter ones first, so that a format on another's road is made once.
 

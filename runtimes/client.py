@@ -218,7 +218,7 @@ def rebuild_error(raw: Mapping[str, str]) -> FwexportError:
     if known is not None and known is not ChildFailed:
         return known(raw["message"])
     if raw.get("errno") and raw["type"] in ("OSError", "PermissionError"):
-        return output_error(Path("the output"), OSError(int(raw["errno"]), raw["message"]))
+        return output_error(Path(raw.get("file") or "the output"), OSError(int(raw["errno"]), raw["message"]))
     return ChildFailed(f"{raw['type']}: {raw['message']}", raw["type"], raw["traceback"])
 
 

@@ -17,6 +17,8 @@ import numpy as np
 
 from runtimes.errors import OutputError, UsageError
 
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+
 
 @contextlib.contextmanager
 def writing_to(path: Path) -> Iterator[None]:
@@ -29,7 +31,7 @@ def writing_to(path: Path) -> Iterator[None]:
 
 def output_error(path: Path, error: OSError) -> OutputError:
     """The message for a failed write."""
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+    if error.errno in _FULL:
         return OutputError(f"no space left while writing {path}. Free some, or write elsewhere with -o.")
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         return OutputError(f"{path} cannot be written ({error.strerror}). Choose another folder with -o.")
@@ -77,9 +79,11 @@ def swapped_folder(target: Path, marker: str) -> Iterator[Path]:
             if target.exists():
                 target.rename(old)
             fresh.rename(target)
-    except BaseException:
+    except BaseException as error:
         shutil.rmtree(fresh, ignore_errors=True)
         recover_swap(target)
+        if isinstance(error, OSError) and error.errno in _FULL:
+            raise output_error(target, error) from error
         raise
     shutil.rmtree(old, ignore_errors=True)
 
@@ -97,6 +101,15 @@ def recover_swap(target: Path) -> None:
 
 def _old(target: Path) -> Path:
     return target.parent / f".{target.name}.old"
+
+
+def copy_folder(source: Path, target: Path) -> None:
+    """Copy every file below ``source``; the first that cannot be is an OutputError that names it."""
+    for file in _files(source):
+        copied = target / file.relative_to(source)
+        with writing_to(copied):
+            copied.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(file, copied)
 
 
 def digest(path: Path) -> str:

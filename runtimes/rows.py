@@ -156,15 +156,24 @@ def _load(path: Path, kind: type[R]) -> R | None:
         raise UsageError(f"{path} is damaged ({error}). Run the command that wrote it again.") from None
 
 
-def exit_code(rows: Sequence[VerifyRow] | Sequence[BenchRow], asked_devices: Sequence[str] = ()) -> int:
-    """The exit code that a list of rows stands for; ``asked_devices`` were named by the person."""
+def exit_code(
+    rows: Sequence[VerifyRow] | Sequence[BenchRow], devices: Sequence[str] = (), runtimes: Sequence[str] = ()
+) -> int:
+    """The exit code that a list of rows stands for; ``devices`` and ``runtimes`` were asked for by name.
+
+    cuda and gpu are two words for one thing: which of them a row has depends on its runtime.
+    """
     outcomes = {row.outcome for row in rows}
     if outcomes & {"crashed", "timeout"}:
         return 5
     if outcomes & {"mismatch", "failed"}:
         return 1
-    if any(row.outcome == "unavailable" and row.device in asked_devices for row in rows):
-        return 6
+    asked = {device.replace("cuda", "gpu") for device in devices}
+    for row in rows:
+        if row.outcome == "unavailable" and (
+            row.device.replace("cuda", "gpu") in asked or row.runtime in runtimes
+        ):
+            return 6
     if "inconclusive" in outcomes or "passed" not in outcomes:
         return 3
     return 0

@@ -70,6 +70,7 @@ def describe_error(error: BaseException) -> dict[str, str]:
         "message": str(error),
         "traceback": text,
         "errno": str(getattr(error, "errno", "") or ""),
+        "file": str(getattr(error, "filename", "") or ""),
     }
 
 

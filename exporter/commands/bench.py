@@ -66,4 +66,4 @@ def command(
                 )
             rows += found.rows
     print_json(rows) if as_json else print_bench(rows)
-    return exit_code(rows, devices)
+    return exit_code(rows, devices, runtimes)

@@ -23,7 +23,7 @@ def command(source: Path, formats: tuple[str, ...], out: Path) -> int:
 
     check_formats(formats)
     with Steps() as steps, Converters() as converters, steps.stage("export") as stage:
-        manifest = build(source, out, formats, converters, lambda framework, step: stage.step(step))
+        manifest = build(source, out, formats, converters, stage.step)
     for artifact in manifest.artifacts:
         click.echo(f"{out / artifact.path}\t{artifact.format}\t{artifact.size_bytes:,} bytes")
     for failure in manifest.failures:

@@ -48,4 +48,4 @@ def command(
         if out is None:
             agreement(folder)
     print_json(rows) if as_json else print_verify(rows)
-    return exit_code(rows, devices)
+    return exit_code(rows, devices, runtimes)

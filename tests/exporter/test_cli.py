@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -214,3 +215,37 @@ def test_export_of_a_trained_source_gives_the_same_bundle(tmp_path: Path, bundle
         "reference.npz",
         "source",
     }
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 5 MB, where the system lets us make one."""
+    place = tmp_path / "small"
+    place.mkdir()
+    made = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=5m", "tmpfs", str(place)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if made.returncode:
+        pytest.skip(f"no small file system can be mounted here: {made.stderr.strip()}")
+    yield place
+    subprocess.run(["umount", str(place)], check=True)
+
+
+def test_a_full_disk_is_one_message_and_nothing_is_left(small_disk: Path, bundles: dict[str, Path]) -> None:
+    done = fwexport(
+        "export",
+        bundles["torch"] / "source",
+        "--format",
+        "tflite",
+        "--format",
+        "tfjs",
+        "-o",
+        small_disk / "out",
+    )
+    assert done.returncode == 2, done.stderr
+    assert "no space left" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert list(small_disk.iterdir()) == []

@@ -225,7 +225,8 @@ def test_amp_trains_otherwise_and_leaves_float32(
     assert (history.amp, history.final_accuracy) == (True, pytest.approx(found))
     if framework == "keras":
         description = workers["keras"].call(child.keras_description, tmp_path / "amp")
-        assert (description["dtypes"], description["optimizer"]) == ("float32", "adam")
+        assert description["dtypes"] == "float32"
+        assert description["loss"] == "sparse_categorical_crossentropy"
 
 
 @pytest.mark.parametrize("framework", FRAMEWORKS)
@@ -351,7 +352,8 @@ def test_a_framework_that_is_not_installed_is_unavailable(
     assert not (tmp_path / "out").exists()
 
 
-def test_a_failure_leaves_the_earlier_folder_whole(run: Run, tmp_path: Path) -> None:
+def test_a_failure_leaves_the_earlier_folder_whole(runs: dict[str, Run]) -> None:
+    run = runs["torch"]
     before = {path.name: path.read_bytes() for path in run.folder.iterdir()}
     with pytest.raises(UsageError, match="Did you mean 'digits'"):
         train(run.folder, run.framework, "digitz", TrainOptions("cpu", 1))
@@ -391,8 +393,7 @@ def test_a_download_in_the_cache_needs_no_network_and_no_tensorflow(tmp_path: Pa
         assert file["images"].shape == (20, 28, 28, 1)
 
 
-@pytest.mark.parametrize("data", ["mnist", "fashion-mnist"])
-def test_a_download_that_fails_names_the_offline_way(data: str, tmp_path: Path) -> None:
+def test_a_download_that_fails_names_the_offline_way(tmp_path: Path) -> None:
     nowhere = "http://127.0.0.1:9"
     environment = {
         **training_environment("torch", "cpu"),
@@ -402,7 +403,7 @@ def test_a_download_that_fails_names_the_offline_way(data: str, tmp_path: Path) 
         "NO_PROXY": None,
     }
     with Worker(environment) as worker, pytest.raises(UnavailableError, match="--data idx:DIR") as caught:
-        worker.call(train_torch, tmp_path, data, TrainOptions("cpu", 1))
+        worker.call(train_torch, tmp_path, "mnist", TrainOptions("cpu", 1))
     assert caught.value.exit_code == 6
 
 
