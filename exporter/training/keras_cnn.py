@@ -66,6 +66,7 @@ def train(out: Path, data: str, options: TrainOptions) -> History:
         model.summary(print_fn=lambda text: print(text, file=sys.stderr))
         trained_model = model
         if options.amp:  # only the training computes in bfloat16: what is judged and saved is float32
+            keras.utils.set_random_seed(options.seed)
             keras.mixed_precision.set_global_policy("mixed_bfloat16")
             trained_model = _compiled(keras, len(dataset.labels))
             keras.mixed_precision.set_global_policy("float32")
