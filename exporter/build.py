@@ -113,6 +113,8 @@ def build(
     routes = plan(described.framework, list(wanted) or formats(), known)
     tell = on_step or (lambda step, of: None)
     total = steps(routes) + 1
+    for process in dict.fromkeys(conversion(name).PROCESS for way in routes.values() for name in way):
+        converters.warm(process)
     with swapped_folder(target, MANIFEST) as fresh:
         with writing_to(target):
             copy_folder(source, fresh / "source")

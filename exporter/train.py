@@ -22,13 +22,12 @@ TIMEOUT_S = 7 * 24 * 3600.0
 def training_environment(framework: str, device: str) -> dict[str, str]:
     """What the child is told: the Keras backend that the person chose, and no GPU when none is wanted.
 
-    In PyTorch's child Keras may download data, and must not bring TensorFlow along. Its OpenMP threads sleep at
-    a barrier instead of spinning: on cores that others use too, spinning makes an epoch 20 times slower.
+    In PyTorch's child Keras may download data, and must not bring TensorFlow along.
     """
     if framework == "keras":
         told = {"KERAS_BACKEND": os.environ.get("KERAS_BACKEND", "tensorflow")}
     else:
-        told = {"KERAS_BACKEND": "torch", "OMP_WAIT_POLICY": os.environ.get("OMP_WAIT_POLICY", "PASSIVE")}
+        told = {"KERAS_BACKEND": "torch"}
     return {**told, **({"CUDA_VISIBLE_DEVICES": "-1"} if device == "cpu" else {})}
 
 

@@ -15,7 +15,7 @@ from runtimes.latency import steady
 
 # Windows that make a warm-up, and the share of the steady time after which it is cut short.
 WINDOW_S = 0.05
-WARMUP_SHARE = 1.0
+WARMUP_SHARE = 0.5
 
 
 @dataclass(frozen=True)

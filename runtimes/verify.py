@@ -49,7 +49,7 @@ def verify(folder: Path, options: VerifyOptions, pool: Pool, on_row: OnRow | Non
     rows: list[VerifyRow] = []
     predictions: dict[str, Array] = {}
     for position, cell in enumerate(chosen):
-        # The next child loads while this one answers: two cores, two processes.
+        # The next child loads while this one answers: more at once would stretch the load times that bench shows.
         for ahead in chosen[position : position + 2]:
             _start(ahead, pool)
         row, top1 = _verify_cell(cell, bundle, reference, pool)

@@ -19,7 +19,15 @@ def load(where: str) -> Dataset:
     try:
         with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error, AttributeError, TypeError) as error:
+    except (
+        OSError,
+        ValueError,
+        EOFError,
+        zipfile.BadZipFile,
+        zlib.error,
+        AttributeError,
+        TypeError,
+    ) as error:
         raise UsageError(f"{path} cannot be read as .npz: {error}") from None
     if {"x_train", "y_train", "x_test", "y_test"} <= arrays.keys():
         train, test = as_labels(arrays["y_train"], str(path)), as_labels(arrays["y_test"], str(path))

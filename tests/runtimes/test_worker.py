@@ -107,6 +107,7 @@ def test_an_environment_is_added_and_removed_and_telemetry_is_off() -> None:
             assert worker.call(children.environment, "FWEXPORT_TEST_VARIABLE") is None
             assert worker.call(children.environment, "KERAS_BACKEND") == "torch"
             assert worker.call(children.environment, "HF_HUB_OFFLINE") == "1"
+            assert worker.call(children.environment, "GOMP_SPINCOUNT") == "10000"
     finally:
         del os.environ["FWEXPORT_TEST_VARIABLE"]
 
