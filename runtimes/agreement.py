@@ -8,6 +8,7 @@ import numpy as np
 
 from runtimes.base import Array
 from runtimes.bundle import find_bundles
+from runtimes.files import read_npz
 from runtimes.parity import pairwise_top1
 from runtimes.reference import REFERENCE, open_reference
 from runtimes.rows import AGREEMENT, PREDICTIONS, SCHEMA, Agreement, save
@@ -29,8 +30,7 @@ def agreement(folder: Path, out: Path | None = None) -> Agreement | None:
         if shared is not None and not np.array_equal(labels, shared):
             continue
         shared = labels
-        with np.load(path, allow_pickle=False) as file:
-            predictions |= {name: file[name] for name in file.files}
+        predictions |= read_npz(path)
     if shared is None or not predictions:
         return None
     names, square = pairwise_top1(predictions)

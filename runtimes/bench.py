@@ -18,7 +18,7 @@ from runtimes import latency, machine, session_child
 from runtimes.base import Array
 from runtimes.bundle import Bundle, open_bundle
 from runtimes.errors import FwexportError, UsageError
-from runtimes.files import write_npz
+from runtimes.files import make_folder, read_npz, write_npz
 from runtimes.pool import Cell, Pool, cells
 from runtimes.reference import REFERENCE, Reference, open_reference
 from runtimes.rows import (
@@ -29,7 +29,10 @@ from runtimes.rows import (
     BenchRow,
     VerifyResult,
     VerifyRow,
+    load_bench,
     load_verify,
+    merged,
+    rows_before,
     save,
 )
 from runtimes.session_child import Timed
@@ -84,34 +87,37 @@ class _Measured:
 def bench(folder: Path, options: BenchOptions, pool: Pool, on_row: OnRow | None = None) -> BenchResult:
     """Time every cell of the bundle in ``folder``; ``bench.json`` and the raw times are saved.
 
-    Sessions that ``pool`` already holds are used as they are.
+    Sessions that ``pool`` already holds are used as they are. The result has the rows of this run; the file keeps
+    those of an earlier, wider run on this machine too.
     """
     if options.time not in SECONDS:
         raise UsageError(f"--time is one of {', '.join(SECONDS)}, not {options.time!r}.")
     bundle = open_bundle(folder)
     reference = open_reference(folder / REFERENCE)
-    out = options.out or folder
+    out = make_folder(options.out or folder)
     verdicts = load_verify(out / VERIFY) or load_verify(folder / VERIFY)
     state = machine.describe()
+    kept = rows_before(out / BENCH, load_bench, state)
     created = datetime.now(UTC).isoformat(timespec="seconds")
     chosen = cells(bundle, options.devices, options.formats, options.runtimes)
     measured = [_Measured(cell, batch) for cell in chosen for batch in options.batches]
     rows: dict[int, BenchRow] = {}
-    result = BenchResult(SCHEMA, created, state, options.time, ())
     for position, last in visits(len(measured), ROUNDS, SEED):
         item = measured[position]
         _measure(item, bundle, reference, options, pool)
         if last:
             rows[position] = _row(item, options, pool, verdicts)
-            result = replace(result, rows=tuple(rows[index] for index in sorted(rows)))
-            save(out / BENCH, result)
+            fresh = tuple(rows[index] for index in sorted(rows))
+            every = merged(kept, fresh, bundle.manifest.checksums)
+            save(out / BENCH, BenchResult(SCHEMA, created, state, options.time, every))
             if on_row:
                 on_row(rows[position])
-    raw = {
+    raw = read_npz(out / TIMES) if kept else {}
+    raw |= {
         f"{item.cell.name}/batch {item.batch}": np.concatenate(item.times) for item in measured if item.times
     }
     write_npz(out / TIMES, raw)
-    return result
+    return BenchResult(SCHEMA, created, state, options.time, tuple(rows[index] for index in sorted(rows)))
 
 
 def visits(count: int, rounds: int, seed: int) -> list[tuple[int, bool]]:

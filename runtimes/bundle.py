@@ -97,6 +97,11 @@ class Manifest:
     artifacts: tuple[Artifact, ...]
     failures: tuple[Failure, ...] = ()
 
+    @property
+    def checksums(self) -> dict[str, str]:
+        """The sha256 of each format, in the order of the artifacts."""
+        return {artifact.format: artifact.sha256 for artifact in self.artifacts}
+
     def artifact(self, format: str) -> Artifact | None:
         """The artifact of this format, or None."""
         return next((a for a in self.artifacts if a.format == format), None)

@@ -103,6 +103,13 @@ def _old(target: Path) -> Path:
     return target.parent / f".{target.name}.old"
 
 
+def make_folder(path: Path) -> Path:
+    """The folder, made when it is not there."""
+    with writing_to(path):
+        path.mkdir(parents=True, exist_ok=True)
+    return path
+
+
 def copy_folder(source: Path, target: Path) -> None:
     """Copy every file below ``source``; the first that cannot be is an OutputError that names it."""
     for file in _files(source):
@@ -138,3 +145,11 @@ def write_npz(path: Path, arrays: Mapping[str, np.ndarray[Any, Any]]) -> None:
     buffer = io.BytesIO()
     np.savez_compressed(buffer, allow_pickle=False, **arrays)
     write_atomically(path, buffer.getvalue())
+
+
+def read_npz(path: Path) -> dict[str, np.ndarray[Any, Any]]:
+    """The arrays that ``write_npz`` wrote, or none when there is no such file."""
+    if not path.exists():
+        return {}
+    with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
+        return {name: file[name] for name in file.files}

@@ -28,6 +28,11 @@ class Machine:
     warnings: tuple[str, ...] = field(default=())
 
 
+def same(one: Machine, other: Machine) -> bool:
+    """Whether two results come from one machine, as far as it can be told."""
+    return (one.cpu, one.cores, one.system, one.gpus) == (other.cpu, other.cores, other.system, other.gpus)
+
+
 def describe() -> Machine:
     """This machine, now."""
     import psutil

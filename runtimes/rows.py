@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
 import msgspec
 
 from runtimes.errors import UsageError
 from runtimes.files import write_atomically
-from runtimes.machine import Machine
+from runtimes.machine import Machine, same
 
 SCHEMA = 1
 VERIFY = "verify.json"
@@ -154,6 +154,42 @@ def _load(path: Path, kind: type[R]) -> R | None:
         return None
     except msgspec.DecodeError as error:
         raise UsageError(f"{path} is damaged ({error}). Run the command that wrote it again.") from None
+
+
+def rows_before(path: Path, load: Callable[[Path], R | None], here: Machine) -> list[Any]:
+    """The rows of an earlier run on this machine; a damaged file has none, as it is about to be replaced."""
+    try:
+        earlier = load(path)
+    except UsageError:
+        return []
+    return (
+        list(earlier.rows)
+        if isinstance(earlier, (VerifyResult, BenchResult)) and same(earlier.machine, here)
+        else []
+    )
+
+
+Row = TypeVar("Row", bound=VerifyRow | BenchRow)
+
+
+def merged(earlier: Sequence[Row], fresh: Sequence[Row], current: Mapping[str, str]) -> tuple[Row, ...]:
+    """``fresh`` rows, and those of an earlier, wider run that they do not replace.
+
+    ``current`` is the sha256 of each format in the bundle: a row about another file is dropped.
+    """
+
+    def cell(row: Row) -> tuple[object, ...]:
+        more = (row.batch,) if isinstance(row, BenchRow) else ()
+        return (row.artifact, row.runtime, row.device, row.backend, *more)
+
+    replaced = {cell(row) for row in fresh}
+    kept = [
+        row
+        for row in earlier
+        if cell(row) not in replaced and current.get(row.artifact) == row.artifact_sha256
+    ]
+    order = list(current)
+    return tuple(sorted([*kept, *fresh], key=lambda row: order.index(row.artifact)))
 
 
 def exit_code(

@@ -15,10 +15,20 @@ from runtimes import machine, session_child
 from runtimes.base import Array
 from runtimes.bundle import Bundle, open_bundle
 from runtimes.errors import ChecksumError, FwexportError
-from runtimes.files import write_npz
+from runtimes.files import make_folder, read_npz, write_npz
 from runtimes.pool import Cell, Pool, cells
 from runtimes.reference import REFERENCE, Reference, open_reference
-from runtimes.rows import PREDICTIONS, SCHEMA, VERIFY, VerifyResult, VerifyRow, save
+from runtimes.rows import (
+    PREDICTIONS,
+    SCHEMA,
+    VERIFY,
+    VerifyResult,
+    VerifyRow,
+    load_verify,
+    merged,
+    rows_before,
+    save,
+)
 from runtimes.verdicts import feeds, judged, outcome_of, source_outputs, structure_faults
 
 # All samples at once, then in batches of these sizes in turn: both must pass, so the batch cannot matter.
@@ -39,29 +49,34 @@ class VerifyOptions:
 
 
 def verify(folder: Path, options: VerifyOptions, pool: Pool, on_row: OnRow | None = None) -> VerifyResult:
-    """Judge every cell of the bundle in ``folder``; ``verify.json`` is saved after each row."""
+    """Judge every cell of the bundle in ``folder``; ``verify.json`` is saved after each row.
+
+    The result has the rows of this run. The file keeps those of an earlier, wider run on this machine too.
+    """
     bundle = open_bundle(folder)
     reference = open_reference(folder / REFERENCE)
     chosen = cells(bundle, options.devices, options.formats, options.runtimes)
-    out = options.out or folder
+    out = make_folder(options.out or folder)
     state = machine.describe()
+    kept = rows_before(out / VERIFY, load_verify, state)
     created = datetime.now(UTC).isoformat(timespec="seconds")
     rows: list[VerifyRow] = []
-    predictions: dict[str, Array] = {}
+    predictions = read_npz(out / PREDICTIONS) if kept else {}
     for position, cell in enumerate(chosen):
         # The next child loads while this one answers: more at once would stretch the load times that bench shows.
         for ahead in chosen[position : position + 2]:
             _start(ahead, pool)
         row, top1 = _verify_cell(cell, bundle, reference, pool)
         rows.append(row)
+        predictions.pop(cell.name, None)
         if top1 is not None:
             predictions[cell.name] = top1
-        result = VerifyResult(SCHEMA, created, state, tuple(rows), reference.notes)
-        save(out / VERIFY, result)
+        every = merged(kept, rows, bundle.manifest.checksums)
+        save(out / VERIFY, VerifyResult(SCHEMA, created, state, every, reference.notes))
         if on_row:
             on_row(row)
     write_npz(out / PREDICTIONS, predictions)
-    return result
+    return VerifyResult(SCHEMA, created, state, tuple(rows), reference.notes)
 
 
 def _start(cell: Cell, pool: Pool) -> None:
