@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import sys
 import zipfile
 from collections import Counter
 from collections.abc import Callable
@@ -22,11 +23,19 @@ PRECISIONS = ("float32",)
 
 
 def check(device: str) -> str | None:
-    """None, or what is missing. Whether a GPU answers is known only by loading a model on it."""
-    del device
+    """None, or what is missing. Whether a GPU that is there answers is known only by loading a model on it."""
     if importlib.util.find_spec("ai_edge_litert") is None:
         return "LiteRT is missing: pip install 'fwexport[litert]'"
+    if device != "cpu" and sys.platform == "linux" and not any(map(Path.exists, _gpu_nodes())):
+        return (
+            "LiteRT's GPU accelerator needs a GPU with a Vulkan driver, and this machine shows none "
+            "(/dev/dri/renderD*, /dev/nvidia0)"
+        )
     return None
+
+
+def _gpu_nodes() -> list[Path]:
+    return [*Path("/dev/dri").glob("renderD*"), Path("/dev/nvidia0")]
 
 
 def versions() -> dict[str, str]:
