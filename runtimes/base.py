@@ -130,6 +130,11 @@ def sample_calls(calls: Sequence[Callable[[], None]], seconds: float, at_least: 
     return times[:n].copy()
 
 
+def zero_feeds(inputs: Sequence[TensorSpec]) -> dict[str, Array]:
+    """One sample of zeros for each input, 1 where an axis is dynamic: what a device is proven with."""
+    return {spec.name: np.zeros([1 if n is None else n for n in spec.shape], spec.dtype) for spec in inputs}
+
+
 def names() -> list[str]:
     """The adapters, by module name: the folder is the list. The fake one is for tests."""
     import runtimes.adapters

@@ -10,9 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-import numpy as np
 
-from runtimes.base import Array, Feeds, Inspection, Session, SessionOptions
+from runtimes.base import Array, Feeds, Inspection, Session, SessionOptions, zero_feeds
 from runtimes.bundle import ModelSpec, TensorSpec
 from runtimes.errors import NotAModelError, UnavailableError
 from runtimes.tensorflow_device import check, device_name, prove, set_threads, versions
@@ -59,8 +58,7 @@ class _Session(Session):
         # One trace for every batch size, as model.predict would.
         signature = [[tf.TensorSpec(spec.shape, spec.dtype) for spec in self.inputs]]
         self._forward = tf.function(forward, input_signature=signature)
-        shapes = [[1 if size is None else size for size in spec.shape] for spec in self.inputs]
-        zeros = {s.name: np.zeros(n, s.dtype) for s, n in zip(self.inputs, shapes, strict=True)}
+        zeros = zero_feeds(self.inputs)
         self.device_proof = prove(self._compute(self._tensors(zeros))[0], device)
 
     def run(self, feeds: Feeds) -> dict[str, Array]:

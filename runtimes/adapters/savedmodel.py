@@ -8,9 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-import numpy as np
 
-from runtimes.base import Array, Feeds, Inspection, Session, SessionOptions
+from runtimes.base import Array, Feeds, Inspection, Session, SessionOptions, zero_feeds
 from runtimes.bundle import TensorSpec
 from runtimes.errors import NotAModelError
 from runtimes.tensorflow_device import check, device_name, prove, set_threads, versions
@@ -62,8 +61,7 @@ class _Session(Session):
         with tf.device(self._where):
             _, self._loaded, self._function = _read(path)
         self.inputs, self.outputs = _specs(self._function)
-        shapes = [[1 if size is None else size for size in spec.shape] for spec in self.inputs]
-        zeros = {s.name: np.zeros(n, s.dtype) for s, n in zip(self.inputs, shapes, strict=True)}
+        zeros = zero_feeds(self.inputs)
         self.device_proof = prove(next(iter(self._compute(self._tensors(zeros)).values())), device)
 
     def run(self, feeds: Feeds) -> dict[str, Array]:

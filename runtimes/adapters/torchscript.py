@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from runtimes.base import Array, Feeds, Inspection, Session, SessionOptions
+from runtimes.base import Array, Feeds, Inspection, Session, SessionOptions, zero_feeds
 from runtimes.bundle import ModelSpec, TensorSpec
 from runtimes.errors import NotAModelError, UnavailableError
 from runtimes.machine import cores_allowed, versions_of
@@ -104,10 +104,8 @@ class _Session(Session):
         """Compute once, and ask the result where it lies."""
         import torch
 
-        shapes = [[1 if size is None else size for size in spec.shape] for spec in self.inputs]
         with torch.inference_mode():
-            zeros = [torch.zeros(shape, device=self._device) for shape in shapes]
-            found = _as_tuple(self._module(*zeros))[0].device
+            found = _as_tuple(self._module(*self._tensors(zero_feeds(self.inputs))))[0].device
         if found.type != self._device.type:
             raise UnavailableError(f"asked for {self._device}, and PyTorch computed on {found}")
         return f"output on {found}"

@@ -331,7 +331,8 @@ def test_missing_packages_are_a_reason_with_the_command(
     reason = tfjs.check("cpu")
     assert reason is not None
     assert "@tensorflow/tfjs-backend-wasm not in" in reason
-    assert reason.endswith(f"npm ci --ignore-scripts --prefix {tmp_path}")
+    assert "npm" in reason
+    assert reason.endswith(f" ci --ignore-scripts --prefix {tmp_path}")
     assert tfjs.versions().keys() == {"node"}
 
 
