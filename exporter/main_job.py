@@ -70,15 +70,16 @@ def run(job: Job, steps: Steps) -> Done:
         verified: list[VerifyRow] = []
         measured: list[BenchRow] = []
         with steps.stage("verify") as stage:
-            chosen = {target: len(cells(open_bundle(target))) for target in targets.values()}
+            whole = [target for target in targets.values() if open_bundle(target).manifest.artifacts]
+            chosen = {target: len(cells(open_bundle(target))) for target in whole}
             stage.expect(sum(chosen.values()))
-            for target in targets.values():
+            for target in whole:
                 found = verify(target, VerifyOptions(), pool, lambda row: stage.step(_name(row)))
                 verified += found.rows
         with steps.stage("bench") as stage:
             options = BenchOptions(time=job.time or "quick")
             stage.expect(sum(chosen.values()) * len(options.batches))
-            for target in targets.values() if job.time else ():
+            for target in whole if job.time else ():
                 timed = bench(
                     target, options, pool, lambda row: stage.step(f"{_name(row)}, batch {row.batch}")
                 )

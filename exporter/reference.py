@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -31,7 +32,9 @@ def write_reference(folder: Path, out: Path) -> None:
 
         return KerasSession(folder, variant)
 
-    runs = variants(cores_allowed() if is_torch else 1, channels_last=is_torch and len(spec.shape) == 4)
+    runs = variants(cores_allowed(), channels_last=is_torch and len(spec.shape) == 4)
+    if not is_torch:  # TensorFlow's threads are fixed once it has computed: its runs differ by batch alone
+        runs = tuple(dict.fromkeys(replace(run, threads=cores_allowed()) for run in runs))
     save_reference(out, build(open_session, {spec.name: real}, labels, runs, source.model.outputs))
 
 

@@ -7,7 +7,7 @@ that drifts hits all of them alike.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -27,7 +27,6 @@ from runtimes.rows import (
     VERIFY,
     BenchResult,
     BenchRow,
-    VerifyResult,
     VerifyRow,
     load_bench,
     load_verify,
@@ -95,8 +94,10 @@ def bench(folder: Path, options: BenchOptions, pool: Pool, on_row: OnRow | None 
     bundle = open_bundle(folder)
     reference = open_reference(folder / REFERENCE)
     out = make_folder(options.out or folder)
-    verdicts = load_verify(out / VERIFY) or load_verify(folder / VERIFY)
     state = machine.describe()
+    verdicts = rows_before(out / VERIFY, load_verify, state) or rows_before(
+        folder / VERIFY, load_verify, state
+    )
     kept = rows_before(out / BENCH, load_bench, state)
     created = datetime.now(UTC).isoformat(timespec="seconds")
     chosen = cells(bundle, options.devices, options.formats, options.runtimes)
@@ -114,7 +115,9 @@ def bench(folder: Path, options: BenchOptions, pool: Pool, on_row: OnRow | None 
                 on_row(rows[position])
     raw = read_npz(out / TIMES) if kept else {}
     raw |= {
-        f"{item.cell.name}/batch {item.batch}": np.concatenate(item.times) for item in measured if item.times
+        f"{item.cell.name}/threads {options.threads or 'all'}/batch {item.batch}": np.concatenate(item.times)
+        for item in measured
+        if item.times
     }
     write_npz(out / TIMES, raw)
     return BenchResult(SCHEMA, created, state, options.time, tuple(rows[index] for index in sorted(rows)))
@@ -157,7 +160,7 @@ def rotation(reference: Reference, batch: int) -> list[dict[str, Array]]:
     return [{name: array[pick] for name, array in reference.inputs.items()} for pick in picks]
 
 
-def _row(item: _Measured, options: BenchOptions, pool: Pool, verdicts: VerifyResult | None) -> BenchRow:
+def _row(item: _Measured, options: BenchOptions, pool: Pool, verdicts: Sequence[VerifyRow]) -> BenchRow:
     cell, artifact = item.cell, item.cell.described
     row = BenchRow(
         source=cell.source,
@@ -169,7 +172,6 @@ def _row(item: _Measured, options: BenchOptions, pool: Pool, verdicts: VerifyRes
         batch=item.batch,
         size_bytes=artifact.size_bytes,
         artifact_sha256=artifact.sha256,
-        verdict=verdict_of(cell, verdicts.rows if verdicts else ()),
     )
     if item.error is not None:
         return replace(row, outcome=outcome_of(item.error), reason=str(item.error))
@@ -178,6 +180,7 @@ def _row(item: _Measured, options: BenchOptions, pool: Pool, verdicts: VerifyRes
     return replace(
         row,
         threads=live.opened.threads,
+        verdict=verdict_of(cell, live.opened.versions, verdicts),
         import_s=live.opened.import_s,
         load_s=live.opened.load_s,
         first_s=live.first_s,
@@ -193,10 +196,10 @@ def _row(item: _Measured, options: BenchOptions, pool: Pool, verdicts: VerifyRes
     )
 
 
-def verdict_of(cell: Cell, rows: Sequence[VerifyRow]) -> str:
-    """The outcome of the same artifact, by its sha256, in the same runtime; or "not verified"."""
+def verdict_of(cell: Cell, versions: Mapping[str, str], rows: Sequence[VerifyRow]) -> str:
+    """The outcome of the same artifact, by its sha256, in the same runtime and version; or "not verified"."""
     wanted = (cell.described.sha256, cell.runtime, cell.device, cell.backend)
     for row in rows:
-        if (row.artifact_sha256, row.runtime, row.device, row.backend) == wanted:
+        if (row.artifact_sha256, row.runtime, row.device, row.backend) == wanted and row.versions == versions:
             return row.outcome
     return "not verified"

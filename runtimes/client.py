@@ -7,6 +7,7 @@ imported there, with that process's framework, and only its arguments and result
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import queue
@@ -34,6 +35,8 @@ OnEvent = Callable[[Any], None]
 
 # Seconds a call may take. Conversions of large models take minutes; a hung one must end some day.
 DEFAULT_TIMEOUT_S = 1800.0
+# A system error in a child that can only come from writing.
+WRITE_ERRNOS = {str(code) for code in (errno.ENOSPC, errno.EDQUOT, errno.EROFS)}
 
 
 class Caller(Protocol):
@@ -74,6 +77,7 @@ class Worker:
         self._folder = Path(tempfile.mkdtemp(prefix="fwexport-worker-"))
         self._wire = Wire(self._folder, "call")
         self._calls: list[str] = []
+        self._ended: WorkerError | None = None
         self._lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
         self._log = (self._folder / "stderr.log").open("wb")
         self._process = subprocess.Popen(
@@ -108,7 +112,12 @@ class Worker:
         return self.finish(function)
 
     def start(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> None:
-        """Send a call without waiting; ``finish`` must follow before the next one."""
+        """Send a call without waiting; ``finish`` must follow before the next one.
+
+        Raises the error that ended the child, when it is gone already.
+        """
+        if self._ended is not None:
+            raise self._ended
         target = f"{function.__module__}:{function.__qualname__}"
         request = json.dumps(
             {"call": target, "args": self._wire.pack(list(args)), "kwargs": self._wire.pack(kwargs)}
@@ -141,7 +150,9 @@ class Worker:
                 return self._result(message["ok"], function)
 
     def close(self, keep: bool = False) -> None:
-        """End the child, and every process that it started."""
+        """End the child, and every process that it started. What a crash left to look at stays, and so with ``keep``."""
+        if self._ended is not None:
+            return
         for stop in (signal.SIGTERM, signal.SIGKILL):
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(self._process.pid, stop)
@@ -162,8 +173,7 @@ class Worker:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
     ) -> None:
-        if self._folder.exists() and not self._process.returncode:
-            self.close()
+        self.close()
 
     def _read(self) -> None:
         assert self._process.stdout is not None
@@ -188,7 +198,8 @@ class Worker:
         environment = " ".join(f"{key}={shlex.quote(value)}" for key, value in sorted(self._added.items()))
         again = f"{environment} {sys.executable} -P -m runtimes.worker {self._folder} < {self._folder}/calls.jsonl".strip()
         last = f" Its last words: {log[-1].strip()[:300]}." if log else ""
-        return kind(f"the child process {how}, in {target}.{last} To see it again: {again}")
+        self._ended = kind(f"the child process {how}, in {target}.{last} To see it again: {again}")
+        return self._ended
 
 
 class InProcess:
@@ -208,6 +219,8 @@ def child_environment(env: Mapping[str, str | None]) -> dict[str, str]:
         "HF_HUB_DISABLE_TELEMETRY": "1",
         "DO_NOT_TRACK": "1",
         "PYTHONUNBUFFERED": "1",
+        # Several children may use one GPU in turn; TensorFlow would take all its memory for the first.
+        "TF_FORCE_GPU_ALLOW_GROWTH": os.environ.get("TF_FORCE_GPU_ALLOW_GROWTH", "true"),
         # OpenMP threads that spin at a barrier for as long as they like starve each other when another process
         # wants a core: 140 ms for a run of 7. This bound cost nothing on a quiet machine.
         "GOMP_SPINCOUNT": os.environ.get("GOMP_SPINCOUNT", "10000"),
@@ -220,7 +233,7 @@ def rebuild_error(raw: Mapping[str, str]) -> FwexportError:
     known = by_name(raw["type"])
     if known is not None and known is not ChildFailed:
         return known(raw["message"])
-    if raw.get("errno") and raw["type"] in ("OSError", "PermissionError"):
+    if raw.get("errno") in WRITE_ERRNOS and raw["type"] in ("OSError", "PermissionError"):
         return output_error(Path(raw.get("file") or "the output"), OSError(int(raw["errno"]), raw["message"]))
     return ChildFailed(f"{raw['type']}: {raw['message']}", raw["type"], raw["traceback"])
 

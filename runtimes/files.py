@@ -61,6 +61,7 @@ def swapped_folder(target: Path, marker: str) -> Iterator[Path]:
     somebody's own folder, and is refused with UsageError. Two renames do the swap; ``recover_swap`` mends what an
     interruption between them leaves.
     """
+    target = Path(os.path.abspath(target))  # noqa: PTH100 - a link stays a link
     recover_swap(target)
     if target.exists() and not target.is_dir():
         raise UsageError(f"{target} is a file. Name a folder with -o.")

@@ -40,8 +40,11 @@ def _folder(path: Path) -> str | None:
 
 
 def _file(path: Path) -> str | None:
-    with path.open("rb") as file:
-        head = file.read(64)
+    try:
+        with path.open("rb") as file:
+            head = file.read(64)
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read: {error.strerror}.") from None
     if head[4:8] == b"TFL3":
         return "tflite"
     if head[:4] == b"PK\x03\x04":

@@ -76,7 +76,7 @@ def noise_floor(runs: Sequence[Array], y64: Array, kind: Kind, real: Array) -> A
     return floor
 
 
-def refuse_reference(runs: Sequence[Array], y64: Array, noise: Array, kind: Kind) -> str:
+def refuse_reference(y64: Array, noise: Array, kind: Kind) -> str:
     """Why this y64 cannot judge anything, or "": the classic trap is float64 that was computed in float32."""
     if y64.dtype != np.float64:
         return f"the reference is {y64.dtype}, not float64"
@@ -84,9 +84,9 @@ def refuse_reference(runs: Sequence[Array], y64: Array, noise: Array, kind: Kind
         return "the source itself gives NaN or Inf in float64"
     if not np.isfinite(noise).all():
         return "the source itself gives NaN or Inf in float32"
-    for run in runs:
-        if run.astype(np.float64).tobytes() == y64.tobytes() and np.ptp(y64) > 0:
-            return "the float64 reference equals a float32 run bit for bit: it was computed in float32"
+    rounded = y64.astype(np.float32).astype(np.float64)
+    if np.ptp(y64) > 0 and np.array_equal(rounded, y64):
+        return "every float64 output is a float32 number, bit for bit: it was computed in float32"
     scale = np.ones(len(noise)) if kind == "probabilities" else np.linalg.norm(_flat(y64), axis=1)
     if np.median(noise - NOISY * scale) > 0:
         return "the source's own float32 runs differ by more than 0.1 %: its noise would hide any fault"
@@ -126,14 +126,15 @@ def defects(top1: Array, y64: Array, noise: Array, kind: Kind) -> Array:
     top-1 is a tie.
     """
     scores = np.log(np.maximum(y64, SMALLEST_P)) if kind == "probabilities" else y64
-    ordered = np.sort(scores, axis=1)
-    margin = ordered[:, -1] - ordered[:, -2]
+    margin = margins(scores)
     changed = top1 != np.argmax(y64, axis=1)
     return np.flatnonzero(changed & (margin > np.sqrt(2.0) * MAX_RATIO * noise))
 
 
 def margins(y: Array) -> Array:
-    """The gap between the two largest scores of each sample, shape (n,)."""
+    """The gap between the two largest scores of each sample, shape (n,); infinite where there is but one."""
+    if y.shape[1] < 2:
+        return np.full(len(y), np.inf)
     ordered = np.sort(y, axis=1)
     gap: Array = ordered[:, -1] - ordered[:, -2]
     return gap

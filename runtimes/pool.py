@@ -60,22 +60,27 @@ def cells(
     ``devices`` are ``cpu``, ``cuda[:i]`` or ``gpu[:i]``; the last two both mean a GPU to every runtime that has
     one. Raises UsageError for a device, format or runtime that nothing in the bundle has.
     """
+    held = [artifact.format for artifact in bundle.manifest.artifacts]
+    fitting = {name for format in held if not formats or format in formats for name in for_format(format)}
+    for kind, asked, known in (("format", formats, held), ("runtime", runtimes, sorted(fitting))):
+        for name in asked:
+            if name not in known:
+                have = ", ".join(known) or "none"
+                raise UsageError(f"{bundle.folder} has no {kind} {name!r}; what it has: {have}.")
     wanted = list(devices) or (["cpu", "gpu"] if gpus() else ["cpu"])
-    found = []
-    for artifact in bundle.manifest.artifacts:
-        if formats and artifact.format not in formats:
-            continue
-        for name in for_format(artifact.format):
-            if runtimes and name not in runtimes:
-                continue
-            for device in wanted:
-                own = _own_device(device, runtime(name).DEVICES)
-                for backend in runtime(name).DEVICES.get(own.partition(":")[0], ()):
-                    found.append(Cell(bundle, bundle.folder, artifact.format, name, own, backend))
+    found = [
+        Cell(bundle, bundle.folder, format, name, own, backend)
+        for format in held
+        if not formats or format in formats
+        for name in for_format(format)
+        if not runtimes or name in runtimes
+        for own in dict.fromkeys(_own_device(device, runtime(name).DEVICES) for device in wanted)
+        for backend in runtime(name).DEVICES.get(own.partition(":")[0], ())
+    ]
     if not found:
-        asked = ", ".join([*formats, *runtimes, *devices])
-        have = ", ".join(artifact.format for artifact in bundle.manifest.artifacts) or "nothing"
-        raise UsageError(f"nothing in {bundle.folder} fits {asked or 'any runtime'}; it holds {have}.")
+        raise UsageError(
+            f"nothing in {bundle.folder} runs on {', '.join(wanted)}; it holds {', '.join(held) or 'no artifact'}."
+        )
     return found
 
 

@@ -120,7 +120,7 @@ def build(
         single = [result[spec.name] for result in results]
         real = all_roles != "sentinel"
         noise[spec.name] = noise_floor(single, y64[spec.name], spec.kind, real)
-        refused = refused or refuse_reference(single, y64[spec.name], noise[spec.name], spec.kind)
+        refused = refused or refuse_reference(y64[spec.name], noise[spec.name], spec.kind)
     names = tuple(variant.name for variant in runs)
     return Reference(inputs, all_roles, y64, noise, pool, labels, pool64, names, refused, tuple(notes))
 

@@ -179,7 +179,7 @@ def merged(earlier: Sequence[Row], fresh: Sequence[Row], current: Mapping[str, s
     """
 
     def cell(row: Row) -> tuple[object, ...]:
-        more = (row.batch,) if isinstance(row, BenchRow) else ()
+        more = (row.batch, row.threads) if isinstance(row, BenchRow) else ()
         return (row.artifact, row.runtime, row.device, row.backend, *more)
 
     replaced = {cell(row) for row in fresh}

@@ -62,10 +62,10 @@ def versions(name: str) -> dict[str, str]:
 def open_session(name: str, path: Path, device: str, options: SessionOptions) -> Opened:
     """Load the artifact, after the adapter's own check. Raises UnavailableError or NotAModelError."""
     adapter = runtime(name)
-    reason = adapter.check(device)
+    begin = time.perf_counter()
+    reason = adapter.check(device)  # which imports the library, for a GPU
     if reason:
         raise UnavailableError(reason)
-    begin = time.perf_counter()
     found = adapter.versions()
     imported = time.perf_counter()
     session = adapter.load(path, device, options)

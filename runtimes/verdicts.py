@@ -53,7 +53,8 @@ def judged(
         return row, None
     exact = reference.heldout_y64[spec.name]
     if answers[spec.name].shape != exact.shape:
-        return row, None
+        shapes = f"the held-out outputs have shape {answers[spec.name].shape}, the source's {exact.shape}"
+        return replace(row, outcome="mismatch", reason=reason or shapes), None
     top1 = np.argmax(answers[spec.name], axis=1)
     known = reference.heldout_labels >= 0
     changed = defects(top1, exact, np.full(len(top1), np.median(reference.noise[spec.name])), spec.kind)
@@ -101,7 +102,10 @@ def feeds(samples: Mapping[str, Array], model: ModelSpec, artifact: Artifact) ->
 
 
 def source_outputs(outputs: Mapping[str, Array], model: ModelSpec, artifact: Artifact) -> dict[str, Array]:
-    """The artifact's outputs, in the source's names and layouts."""
+    """The artifact's outputs, in the source's names and layouts. Raises NotAModelError when one is missing."""
+    for own in artifact.outputs:
+        if own.name not in outputs:
+            raise NotAModelError(f"it gave no output {own.name}; it gave {', '.join(outputs) or 'none'}")
     pairs = zip(model.outputs, artifact.outputs, strict=True)
     return {spec.name: to_layout(outputs[own.name], own.layout, spec.layout) for spec, own in pairs}
 

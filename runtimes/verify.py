@@ -122,8 +122,9 @@ def _verify_cell(
         ]
         held = feeds(reference.heldout, bundle.manifest.model, artifact)
         answers = live.worker.call(session_child.run, held, [LARGE_BATCH])
+        model = bundle.manifest.model
+        named = [source_outputs(run, model, artifact) for run in runs]
+        named_answers = source_outputs(answers, model, artifact)
     except FwexportError as error:
         return replace(row, outcome=outcome_of(error), reason=str(error)), None
-    model = bundle.manifest.model
-    named = [source_outputs(run, model, artifact) for run in runs]
-    return judged(row, named, source_outputs(answers, model, artifact), reference, model)
+    return judged(row, named, named_answers, reference, model)

@@ -14,10 +14,10 @@ from typing import Any
 
 import numpy as np
 
-from exporter.sources.folder import open_source
+from exporter.sources.folder import SOURCE, open_source
 from runtimes.base import Array, Feeds, Session
 from runtimes.bundle import ModelSpec
-from runtimes.errors import NotAModelError
+from runtimes.errors import NotAModelError, UsageError
 from runtimes.reference import Variant
 
 
@@ -35,6 +35,10 @@ def load(folder: Path) -> Any:
 
     source = open_source(folder)
     module, _, name = source.code.partition(":")
+    if not module.startswith("exporter.training."):
+        raise UsageError(
+            f"{folder / SOURCE} names the code {source.code!r}, which is not fwexport's own, so it is not run."
+        )
     model = getattr(importlib.import_module(module), name)(**source.arguments)
     path = folder / source.weights
     try:

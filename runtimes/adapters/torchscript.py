@@ -84,13 +84,13 @@ class _Session(Session):
         import torch
 
         tensors, module = self._tensors(feeds), self._module
-        wait = torch.cuda.synchronize if self._device.type == "cuda" else None
+        on_gpu, device = self._device.type == "cuda", self._device
 
         def call() -> None:
             with torch.inference_mode():
                 module(*tensors)
-            if wait is not None:
-                wait()
+            if on_gpu:
+                torch.cuda.synchronize(device)
 
         return call
 
@@ -106,7 +106,7 @@ class _Session(Session):
 
         with torch.inference_mode():
             found = _as_tuple(self._module(*self._tensors(zero_feeds(self.inputs))))[0].device
-        if found.type != self._device.type:
+        if (found.type, found.index or 0) != (self._device.type, self._device.index or 0):
             raise UnavailableError(f"asked for {self._device}, and PyTorch computed on {found}")
         return f"output on {found}"
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -271,3 +272,14 @@ def test_a_full_disk_is_one_message_and_nothing_is_left(small_disk: Path, bundle
     assert "no space left" in done.stderr
     assert "Traceback" not in done.stderr
     assert list(small_disk.iterdir()) == []
+
+
+def test_a_source_folder_cannot_name_code_that_is_not_ours(tmp_path: Path, bundles: dict[str, Path]) -> None:
+    source = Path(shutil.copytree(bundles["torch"] / "source", tmp_path / "source"))
+    described = json.loads((source / "source.json").read_text())
+    described |= {"code": "os:system", "arguments": {"command": f"touch {tmp_path / 'owned'}"}}
+    (source / "source.json").write_text(json.dumps(described))
+    done = fwexport("export", source, "--format", "onnx", "-o", tmp_path / "out")
+    assert done.returncode != 0
+    assert "not fwexport's own" in done.stderr
+    assert not (tmp_path / "owned").exists()

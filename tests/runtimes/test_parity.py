@@ -113,16 +113,16 @@ def test_a_class_that_is_impossible_must_stay_so() -> None:
 def test_a_reference_that_was_computed_in_float32_is_refused(case: dict[str, np.ndarray]) -> None:
     fake = case["y32"].astype("float32").astype("float64")
     floor = parity.noise_floor([case["y32"].astype("float32")], fake, "logits", np.ones(80, bool))
-    reason = parity.refuse_reference([case["y32"].astype("float32")], fake, floor, "logits")
+    reason = parity.refuse_reference(fake, floor, "logits")
     assert "bit for bit" in reason
-    assert "float32" in parity.refuse_reference([], case["y32"].astype("float32"), floor, "logits")
-    assert parity.refuse_reference([case["y32"]], case["y64"], noise(case), "logits") == ""
+    assert "float32" in parity.refuse_reference(case["y32"].astype("float32"), floor, "logits")
+    assert parity.refuse_reference(case["y64"], noise(case), "logits") == ""
 
 
 def test_a_source_noisier_than_a_thousandth_is_refused(case: dict[str, np.ndarray]) -> None:
     wild = case["y64"] * (1 + 0.01 * RNG.normal(size=case["y64"].shape))
     floor = parity.noise_floor([wild], case["y64"], "logits", np.ones(80, bool))
-    assert "0.1 %" in parity.refuse_reference([wild], case["y64"], floor, "logits")
+    assert "0.1 %" in parity.refuse_reference(case["y64"], floor, "logits")
 
 
 def test_a_changed_class_is_a_defect_only_beyond_the_margin() -> None:
@@ -136,3 +136,8 @@ def test_pairwise_agreement_is_a_share() -> None:
     names, square = parity.pairwise_top1({"a": np.array([1, 2, 3, 4]), "b": np.array([1, 2, 3, 0])})
     assert names == ("a", "b")
     assert square == ((1.0, 0.75), (0.75, 1.0))
+
+
+def test_one_score_a_sample_has_no_margin_to_lose() -> None:
+    assert parity.margins(np.ones((3, 1))).tolist() == [np.inf] * 3
+    assert parity.defects(np.zeros(3, int), np.ones((3, 1)), np.full(3, 1e-8), "logits").tolist() == []

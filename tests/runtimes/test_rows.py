@@ -58,6 +58,7 @@ def test_a_narrower_run_replaces_its_own_rows_only() -> None:
     assert merged([replace(tflite, artifact_sha256="old")], [fresh], current) == (fresh,)
     one = BenchRow("torch", "onnx", "onnxruntime", "cpu", "cpu", 2, 1, artifact_sha256="a")
     assert merged([one], [replace(one, batch=32)], current) == (one, replace(one, batch=32))
+    assert len(merged([one], [replace(one, threads=1)], current)) == 2
 
 
 def test_rows_survive_their_file_and_damage_is_one_message(tmp_path: Path) -> None:

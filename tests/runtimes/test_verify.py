@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
 import numpy as np
 import pytest
 
+from runtimes.bench import BenchOptions, bench, verdict_of
 from runtimes.bundle import Artifact, Manifest, TensorSpec, describe_artifact, open_bundle, save_manifest
+from runtimes.errors import UsageError
 from runtimes.files import digest
 from runtimes.pool import Pool, cells
 from runtimes.rows import VerifyRow, exit_code
@@ -150,6 +153,15 @@ FAKE_OUT = TensorSpec("logits", "float32", (None, 10), "NC", "logits")
 def test_a_runtime_that_misbehaves_is_an_outcome(
     own_bundle: Path, monkeypatch: pytest.MonkeyPatch, does: str, outcome: str, code: int, said: str
 ) -> None:
+    _only_a_fake(own_bundle, does)
+    monkeypatch.setattr("runtimes.pool.for_format", lambda format: ["fake"])
+    (row,) = run(own_bundle, "fake", timeout_s=6.0)
+    assert (row.outcome, exit_code([row])) == (outcome, code), row
+    assert said in row.reason
+
+
+def _only_a_fake(own_bundle: Path, does: str) -> None:
+    """Replace the artifacts by one of the fake runtime, which misbehaves as it is told."""
     content = {
         "inputs": [msgspec.to_builtins(FAKE_IN)],
         "outputs": [msgspec.to_builtins(FAKE_OUT)],
@@ -161,10 +173,6 @@ def test_a_runtime_that_misbehaves_is_an_outcome(
     fake = Artifact("fake", "model.fake", digest(own_bundle / "model.fake"), 1, (FAKE_IN,), (FAKE_OUT,))
     fields = {name: getattr(bundle.manifest, name) for name in Manifest.__dataclass_fields__}
     save_manifest(own_bundle, Manifest(**{**fields, "artifacts": (fake,)}))
-    monkeypatch.setattr("runtimes.pool.for_format", lambda format: ["fake"])
-    (row,) = run(own_bundle, "fake", timeout_s=6.0)
-    assert (row.outcome, exit_code([row])) == (outcome, code), row
-    assert said in row.reason
 
 
 def test_a_device_that_is_not_here_is_unavailable_and_says_how_to_get_it(own_bundle: Path) -> None:
@@ -192,6 +200,49 @@ def test_structure_faults_are_said_in_words() -> None:
 def test_cells_name_both_backends_of_a_runtime(bundles: dict[str, Path]) -> None:
     names = [cell.name for cell in cells(open_bundle(bundles["keras"]), devices=("cpu",), formats=("tfjs",))]
     assert names == ["keras/tfjs/tfjs/cpu/wasm", "keras/tfjs/tfjs/cpu/js"]
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ({"formats": ("onnx", "tflit")}, "no format 'tflit'"),
+        ({"runtimes": ("onnxruntime", "litertt")}, "no runtime 'litertt'"),
+        ({"formats": ("tfjs",), "devices": ("cuda",)}, "nothing in .* runs on cuda"),
+    ],
+)
+def test_a_name_that_means_nothing_here_is_never_dropped(
+    bundles: dict[str, Path], asked: dict[str, tuple[str, ...]], said: str
+) -> None:
+    with pytest.raises(UsageError, match=said):
+        cells(open_bundle(bundles["torch"]), **asked)
+
+
+def test_two_words_for_one_gpu_are_one_cell(bundles: dict[str, Path]) -> None:
+    found = cells(open_bundle(bundles["torch"]), devices=("cuda", "gpu"), formats=("torchscript",))
+    assert [cell.device for cell in found] == ["cuda"]
+
+
+def test_a_runtime_that_dies_in_the_middle_of_a_bench_is_a_row(
+    own_bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _only_a_fake(own_bundle, "crash")
+    monkeypatch.setattr("runtimes.pool.for_format", lambda format: ["fake"])
+    with Pool() as pool:
+        rows = bench(own_bundle, BenchOptions(time="quick"), pool).rows
+    assert [row.outcome for row in rows] == ["crashed", "crashed"]
+    folder = rows[0].reason.rpartition("< ")[2].removesuffix("/calls.jsonl")
+    assert Path(folder, "calls.jsonl").exists()
+    shutil.rmtree(folder)
+
+
+def test_a_verdict_counts_only_for_the_same_version_of_the_runtime(bundles: dict[str, Path]) -> None:
+    (cell,) = cells(open_bundle(bundles["torch"]), devices=("cpu",), formats=("onnx",))
+    row = VerifyRow(
+        "torch", "onnx", "onnxruntime", "cpu", "cpu", "passed", artifact_sha256=cell.described.sha256
+    )
+    assert verdict_of(cell, {}, [row]) == "passed"
+    assert verdict_of(cell, {"onnxruntime": "9"}, [row]) == "not verified"
+    assert verdict_of(cell, {}, [replace(row, artifact_sha256="another")]) == "not verified"
 
 
 def test_a_bundle_verifies_without_the_training_frameworks(own_bundle: Path, tmp_path: Path) -> None:

@@ -73,6 +73,9 @@ def test_a_death_is_named_with_the_last_words_and_a_command_that_repeats_it(how:
         assert worker.call(children.talk, 0) == "done"
         with pytest.raises(WorkerCrashed, match=said) as caught:
             worker.call(children.die, how)
+        with pytest.raises(WorkerCrashed, match=said):  # what is gone stays gone, by the same name
+            worker.call(children.talk, 0)
+        worker.close()
     message = str(caught.value)
     assert "about to die" in message
     again = message.partition("To see it again: ")[2]
