@@ -71,14 +71,14 @@ def run(job: Job, steps: Steps) -> Done:
         measured: list[BenchRow] = []
         with steps.stage("verify") as stage:
             whole = [target for target in targets.values() if open_bundle(target).manifest.artifacts]
-            chosen = {target: len(cells(open_bundle(target))) for target in whole}
-            stage.expect(sum(chosen.values()))
+            count = sum(len(cells(open_bundle(target))) for target in whole)
+            stage.expect(count)
             for target in whole:
                 found = verify(target, VerifyOptions(), pool, lambda row: stage.step(_name(row)))
                 verified += found.rows
         with steps.stage("bench") as stage:
             options = BenchOptions(time=job.time or "quick")
-            stage.expect(sum(chosen.values()) * len(options.batches))
+            stage.expect(count * len(options.batches))
             for target in whole if job.time else ():
                 timed = bench(
                     target, options, pool, lambda row: stage.step(f"{_name(row)}, batch {row.batch}")

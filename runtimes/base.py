@@ -85,8 +85,7 @@ class Session(ABC):
 class Runtime(Protocol):
     """A module in ``runtimes/adapters/``.
 
-    ``DEVICES`` maps each device to its backends, the default first. ``PACKAGES`` are the distributions whose
-    versions decide how it computes.
+    ``DEVICES`` maps each device to its backends, the default first.
     """
 
     @property

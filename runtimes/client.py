@@ -23,7 +23,7 @@ import typing
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Any, ParamSpec, Protocol, Self, TypeVar
+from typing import Any, ParamSpec, Self, TypeVar
 
 from runtimes.errors import FwexportError, WorkerCrashed, WorkerError, WorkerTimeout, by_name
 from runtimes.files import output_error
@@ -37,12 +37,6 @@ OnEvent = Callable[[Any], None]
 DEFAULT_TIMEOUT_S = 1800.0
 # A system error in a child that can only come from writing.
 WRITE_ERRNOS = {str(code) for code in (errno.ENOSPC, errno.EDQUOT, errno.EROFS)}
-
-
-class Caller(Protocol):
-    """Runs a function somewhere else, or here."""
-
-    def call(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T: ...
 
 
 class ChildFailed(FwexportError):  # noqa: N818 - an outcome's name
@@ -96,11 +90,6 @@ class Worker:
     def pid(self) -> int:
         """The child's process id."""
         return self._process.pid
-
-    @property
-    def alive(self) -> bool:
-        """Whether the child still runs."""
-        return self._process.poll() is None
 
     def call(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run a module-level function in the child and return its result.

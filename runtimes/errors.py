@@ -11,6 +11,8 @@
         ├── WorkerCrashed
         └── WorkerTimeout
 
+    ``runtimes.client.ChildFailed`` (5) carries an error of a child that is none of these.
+
 The number is the exit code of a command that ends by this error.
 """
 

@@ -54,11 +54,6 @@ def inspect(name: str, path: Path) -> Inspection:
     return runtime(name).inspect(path)
 
 
-def versions(name: str) -> dict[str, str]:
-    """The adapter's libraries."""
-    return runtime(name).versions()
-
-
 def open_session(name: str, path: Path, device: str, options: SessionOptions) -> Opened:
     """Load the artifact, after the adapter's own check. Raises UnavailableError or NotAModelError."""
     adapter = runtime(name)
@@ -110,9 +105,3 @@ def measure(feeds: list[dict[str, Array]], seconds: float, at_least: int, at_mos
         windows.append(session.sample(calls, min(WINDOW_S, seconds / 4), 1, at_most))
     times = session.sample(calls, seconds, at_least, at_most)
     return Timed(times, sum(map(len, windows)), steady(windows), session.peak_rss_bytes())
-
-
-def close() -> None:
-    """Let go of the session."""
-    while _open:
-        _open.pop().close()

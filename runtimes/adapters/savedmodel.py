@@ -28,9 +28,9 @@ def inspect(path: Path) -> Inspection:
     version, loaded, function = _read(path)
     del loaded
     ops: Counter[str] = Counter()
-    graphs = [function.graph.as_graph_def()]
-    ops.update(node.op for node in graphs[0].node)
-    for body in graphs[0].library.function:
+    graph = function.graph.as_graph_def()
+    ops.update(node.op for node in graph.node)
+    for body in graph.library.function:
         ops.update(node.op for node in body.node_def)
     for plumbing in (
         "Placeholder",
