@@ -1,0 +1,23 @@
+"""Arithmetic, element by element."""
+
+from __future__ import annotations
+
+from onnx2keras_cases.case import IMAGE, case, image
+
+ELEMENTWISE = {
+    "add_channels": image("y = Add(x, c)", c=(4, 1, 1)),
+    "add_columns": image("y = Add(c, x)", c=(8,)),
+    "add_image": image("y = Add(x, c)", c=(1, 4, 9, 8)),
+    "sub_from_one": image("c = Constant<value=double {1.0}>() y = Sub(c, x)"),
+    "mul_rows": image("y = Mul(x, c)", c=(9, 1)),
+    "div": image("y = Div(x, var)", var=(1, 4, 1, 1)),
+    "pow": image("e = Constant<value=double {2.0}>() y = Pow(x, e)"),
+    "pow_integer_exponent": image("e = Constant<value_int=3>() y = Pow(x, e)"),
+    "add_itself": image("y = Add(x, x)"),
+    "max_of_three": image("a = Neg(x) b = Exp(x) y = Max(x, a, b)"),
+    "min": image("y = Min(x, c)", c=(4, 1, 1)),
+    "sum": image("a = Neg(x) b = Sin(x) y = Sum(a, b, x)"),
+    "unary": case("a = Abs(x) b = Sqrt(a) c = Log(b) d = Cos(c) e = Erf(d) f = Reciprocal(e) g = Sign(f) h = Floor(c) i = Ceil(c) j = Round(f) y = Sum(f, g, h, i, j)", x=IMAGE, within=1e-7),
+    "channels_times_image": image("p = GlobalAveragePool(x) y = Mul(p, x)"),
+    "lower_rank_tensor": case("y = Add(x, x2)", x=IMAGE, x2=(9, 8), transposes=2),
+}  # fmt: skip

@@ -1,0 +1,17 @@
+"""Reductions."""
+
+from __future__ import annotations
+
+from onnx2keras_cases.case import IMAGE, case, image
+
+REDUCTION = {
+    "reduce_mean_image": image("a = Constant<value_ints=[2,3]>() y = ReduceMean(x, a)"),
+    "reduce_mean_image_to_features": image(
+        "a = Constant<value_ints=[-1,-2]>() y = ReduceMean<keepdims=0>(x, a)"
+    ),
+    "reduce_max_image": image("a = Constant<value_ints=[2,3]>() y = ReduceMax(x, a)"),
+    "reduce_sum_channels": image("a = Constant<value_ints=[1]>() y = ReduceSum<keepdims=0>(x, a)"),
+    "reduce_min_rows": image("a = Constant<value_ints=[2]>() y = ReduceMin(x, a)"),
+    "reduce_prod": image("a = Constant<value_ints=[1,3]>() y = ReduceProd<keepdims=0>(x, a)"),
+    "reduce_mean_opset_13": case("y = ReduceMean<axes=[2,3], keepdims=0>(x)", x=IMAGE, opset=13),
+}

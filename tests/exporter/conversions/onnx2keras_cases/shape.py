@@ -1,0 +1,29 @@
+"""Operators that move, cut and name elements."""
+
+from __future__ import annotations
+
+from onnx2keras_cases.case import IMAGE, N, case, image
+
+SHAPE = {
+    "identity": image("y = Identity(x)"),
+    "dropout": image("y = Dropout(x)"),
+    "concat_channels": image("a = Relu(x) y = Concat<axis=1>(x, a)"),
+    "concat_width": image("a = Relu(x) y = Concat<axis=-1>(a, x)"),
+    "concat_features": case("a = Relu(x) y = Concat<axis=1>(x, a)", x=(N, 6)),
+    "pad": image("p = Constant<value_ints=[0,0,1,2,0,0,3,1]>() y = Pad(x, p)"),
+    "pad_value_of_channels": image("p = Constant<value_ints=[1,2]>() v = Constant<value=double {3.0}>() a = Constant<value_ints=[1]>() y = Pad(x, p, v, a)"),
+    "pad_reflect": image('p = Constant<value_ints=[0,0,1,2,0,0,3,1]>() y = Pad<mode="reflect">(x, p)'),
+    "slice_channels": image("s = Constant<value_ints=[1]>() e = Constant<value_ints=[3]>() a = Constant<value_ints=[1]>() y = Slice(x, s, e, a)"),
+    "slice_steps": image("s = Constant<value_ints=[1,-7]>() e = Constant<value_ints=[9223372036854775807,-1]>() a = Constant<value_ints=[2,3]>() t = Constant<value_ints=[2,3]>() y = Slice(x, s, e, a, t)"),
+    "split_channels": image("s = Constant<value_ints=[1,3]>() a, b = Split<axis=1>(x, s) y = Concat<axis=1>(b, a)"),
+    "split_evenly": image("a, b = Split<axis=1, num_outputs=2>(x) y = Add(a, b)"),
+    "squeeze": case("a = Constant<value_ints=[2,3]>() p = GlobalAveragePool(x) y = Squeeze(p, a)", x=IMAGE),
+    "unsqueeze": case("a = Constant<value_ints=[2,3]>() y = Unsqueeze(x, a)", x=(N, 6)),
+    "cast": case("a = Cast<to=1>(x) y = Cast<to=11>(a)", x=IMAGE, within=1e-6),
+    "cast_like": image("e = Constant<value_int=2>() c = CastLike(e, x) y = Mul(x, c)"),
+    "pad_opset_10": case("y = Pad<pads=[0,0,1,1,0,0,1,1]>(x)", x=IMAGE, opset=10),
+    "slice_opset_9": case("y = Slice<starts=[1], ends=[3], axes=[1]>(x)", x=IMAGE, opset=9),
+    "squeeze_opset_11": case("p = GlobalAveragePool(x) y = Squeeze<axes=[2,3]>(p)", x=IMAGE, opset=11),
+    "dropout_opset_10": case("y = Dropout<ratio=0.3>(x)", x=IMAGE, opset=10),
+    "clip_opset_10": case("y = Clip<min=-0.5, max=0.5>(x)", x=IMAGE, opset=10, within=1e-7),
+}  # fmt: skip
