@@ -1,0 +1,65 @@
+"""The zoo: what stands in it, by name."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+NETS = Path(__file__).parent / "nets"
+
+IMAGE = (3, 32, 32)
+LARGE = (3, 64, 64)
+
+
+@dataclass(frozen=True)
+class Model:
+    """A model: its code (a file here, or Keras's own) and its input's shape without the batch."""
+
+    name: str
+    framework: Literal["torch", "keras"]
+    shape: tuple[int, ...]
+    file: str = ""
+
+    @property
+    def code(self) -> Path:
+        """The file that holds the function ``name``."""
+        return NETS / f"{self.file}.py"
+
+
+def _torch(file: str, shape: tuple[int, ...], *names: str) -> list[Model]:
+    return [Model(name, "torch", shape, file) for name in names]
+
+
+def _keras(side: int, *names: str) -> list[Model]:
+    return [Model(name, "keras", (side, side, 3)) for name in names]
+
+
+MODELS = {
+    model.name: model
+    for model in (
+        *_torch("classic", LARGE, "alexnet"),
+        *_torch("classic", IMAGE, "vgg"),
+        *_torch("resnet", LARGE, "resnet_basic", "resnet_bottleneck", "resnet_preactivation", "resnext"),
+        *_torch("mobilenet", IMAGE, "mobilenet_v1", "mobilenet_v2", "mobilenet_v3", "mobilenet_v4"),
+        *_torch("efficientnet", IMAGE, "efficientnet", "efficientnet_v2"),
+        *_torch("squeezenet", LARGE, "squeezenet"),
+        *_torch("shufflenet", IMAGE, "shufflenet", "shufflenet_v2"),
+        *_torch("densenet", LARGE, "densenet"),
+        *_torch("inception", LARGE, "googlenet", "inception_v3"),
+        *_torch("regnet", IMAGE, "regnet"),
+        *_torch("repvgg", IMAGE, "repvgg"),
+        *_torch("convnext", IMAGE, "convnext", "convnext_v2"),
+        *_torch("mixer", IMAGE, "mlp_mixer", "convmixer"),
+        *_torch("vit", IMAGE, "vit", "vit_sdpa", "vit_torch_encoder"),
+        *_torch("swin", LARGE, "swin"),
+        *_torch("hybrid", IMAGE, "ghostnet", "mobilevit", "poolformer", "activations"),
+        *_torch("unet", IMAGE, "unet_transposed", "unet_bilinear", "segmenter_interpolate"),
+        *_torch("one_and_three_d", (2, 64), "cnn_1d", "tcn"),
+        *_torch("one_and_three_d", (1, 8, 16, 16), "cnn_3d"),
+        *_keras(32, "ConvNeXtTiny", "DenseNet121", "EfficientNetB0", "EfficientNetV2B0", "MobileNet"),
+        *_keras(32, "MobileNetV2", "MobileNetV3Small", "NASNetMobile", "ResNet50", "ResNet50V2", "VGG16"),
+        *_keras(71, "Xception"),
+        *_keras(75, "InceptionV3", "InceptionResNetV2"),
+    )
+}

@@ -1,0 +1,111 @@
+"""What the zoo runs in the children of its build: make a model with random, seeded weights and statistics.
+
+A network at its initialisation hides faults: its batch norms are identities, its layer scales and position tables
+zero. So every parameter is drawn, and the running statistics are measured on noise and then moved, which keeps the
+activations in the range of a trained network.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import zlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+BATCH = 8
+
+
+def make_torch(file: Path, name: str, shape: tuple[int, ...], weights: Path) -> None:
+    """Write the state_dict of the network ``name`` in ``file``; ``shape`` is its input's, without the batch."""
+    import torch
+
+    spec = importlib.util.spec_from_file_location(file.stem, file)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    generator = torch.Generator().manual_seed(zlib.crc32(name.encode()))
+    model = getattr(module, name)()
+    with torch.no_grad():
+        _draw_torch(model, generator)
+        _measure_torch(model, torch.rand(BATCH, *shape, generator=generator), generator)
+    torch.save(model.state_dict(), weights)
+
+
+def _draw_torch(model: Any, generator: Any) -> None:
+    """He's normal weights; biases, scales and tables away from the values that would hide them."""
+    from torch import nn
+
+    norms = (nn.modules.batchnorm._NormBase, nn.LayerNorm, nn.GroupNorm)
+    transposed = nn.modules.conv._ConvTransposeNd
+    for module in model.modules():
+        for name, tensor in module.named_parameters(recurse=False):
+            if isinstance(module, norms) and name == "weight":
+                tensor.uniform_(0.5, 1.5, generator=generator)
+            elif tensor.ndim > 1 and not isinstance(module, norms) and name.endswith("weight"):
+                fan_in = tensor[:, 0].numel() if isinstance(module, transposed) else tensor[0].numel()
+                tensor.normal_(0, (2 / fan_in) ** 0.5, generator=generator)
+            else:
+                tensor.normal_(0, 0.2, generator=generator)
+
+
+def _measure_torch(model: Any, images: Any, generator: Any) -> None:
+    """Running statistics from one batch of noise, then moved by a fifth of a deviation and a quarter of a variance."""
+    from torch import nn
+
+    norms = [module for module in model.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]
+    model.eval()
+    momenta = [norm.momentum for norm in norms]
+    for norm in norms:
+        norm.train()
+        norm.momentum = 1.0
+    model(images)
+    for norm, momentum in zip(norms, momenta, strict=True):
+        norm.momentum = momentum
+        deviation = norm.running_var.sqrt()
+        norm.running_mean += deviation * deviation.new_empty(deviation.shape).normal_(0, 0.2, generator=generator)
+        norm.running_var *= deviation.new_empty(deviation.shape).uniform_(0.75, 1.25, generator=generator)
+    model.eval()
+
+
+def make_keras(name: str, shape: tuple[int, int, int], path: Path) -> None:
+    """Write the ``.keras`` file of ``keras.applications.<name>``; ``shape`` is its input's, without the batch."""
+    import keras
+
+    keras.utils.set_random_seed(zlib.crc32(name.encode()) % 2**31)
+    random = np.random.default_rng(zlib.crc32(name.encode()))
+    model = getattr(keras.applications, name)(weights=None, input_shape=shape, classes=10)
+    for layer in model.layers:
+        layer.set_weights([_draw_keras(layer, weight, random) for weight in layer.weights])
+    _measure_keras(model, random.uniform(0, 255, (BATCH, *shape)).astype("float32"), random)
+    model.save(path)
+
+
+def _draw_keras(layer: Any, weight: Any, random: np.random.Generator) -> np.ndarray[Any, Any]:
+    value = np.asarray(weight)
+    kind = weight.name
+    if kind in ("moving_mean", "moving_variance", "mean", "variance", "count"):
+        return value
+    if kind == "gamma" and "norm" in type(layer).__name__.lower():
+        return random.uniform(0.5, 1.5, value.shape).astype(value.dtype)
+    if value.ndim > 1:
+        fan_in = value.size // value.shape[-1]
+        if "depthwise" in f"{kind} {type(layer).__name__}".lower() and "pointwise" not in kind:
+            fan_in = value.shape[0] * value.shape[1]
+        return random.normal(0, (2 / fan_in) ** 0.5, value.shape).astype(value.dtype)
+    return random.normal(0, 0.2, value.shape).astype(value.dtype)
+
+
+def _measure_keras(model: Any, images: np.ndarray[Any, Any], random: np.random.Generator) -> None:
+    import keras
+
+    norms = [layer for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization)]
+    for layer in norms:
+        layer.momentum = 0.0
+    model(images, training=True)
+    for layer in norms:
+        layer.momentum = 0.99
+        mean, variance = (np.asarray(weight) for weight in layer.non_trainable_weights)
+        layer.moving_mean.assign(mean + np.sqrt(variance) * random.normal(0, 0.2, mean.shape))
+        layer.moving_variance.assign(variance * random.uniform(0.75, 1.25, variance.shape))
