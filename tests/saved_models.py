@@ -42,6 +42,7 @@ SPECS = {
     "large": ModelSpec("large", (ROW,), (_out("out", 1),)),
     "activations": ModelSpec("activations", (SMALL,), (_out("out", 8),)),
     "batch_norms": ModelSpec("batch_norms", (SMALL,), (_out("out", 8),)),
+    "grouped": ModelSpec("grouped", (SMALL,), (_out("out", 8),)),
     "refused": ModelSpec("refused", (ROW,), (_out("out", 4),)),
     "huge_integer": ModelSpec("huge_integer", (TensorSpec("index", "int64", (None,)),), (_out("out", 1),)),
 }
@@ -191,6 +192,20 @@ def _batch_norms(tf: Any, weight: Weight) -> Forward:
     return forward
 
 
+def _grouped(tf: Any, weight: Weight) -> Forward:
+    """In two groups, one compiled by XLA as Keras has it; in as many as there are channels; strided unevenly."""
+    k1, k2, k3, k4 = weight(3, 3, 3, 8), weight(3, 3, 4, 8), weight(3, 3, 1, 16), weight(3, 3, 1, 8)
+
+    def forward(x: Any) -> tuple[Any, ...]:
+        x = tf.nn.relu(tf.nn.conv2d(x, k1, 1, "SAME"))
+        x = tf.function(lambda y: tf.nn.conv2d(y, k2, 1, "SAME"), jit_compile=True)(x)
+        x = tf.nn.relu(tf.nn.conv2d(tf.nn.relu(x), k3, 1, "SAME", dilations=2))[..., ::2]
+        x = tf.nn.conv2d(x, k4, (2, 1), "SAME")
+        return (tf.reduce_mean(tf.nn.relu(x), (1, 2)),)
+
+    return forward
+
+
 def _refused(tf: Any, weight: Weight) -> Forward:
     scale = weight(4)
     return lambda row: (tf.math.lgamma(row) + tf.math.bessel_i0e(row) * scale,)
@@ -210,6 +225,7 @@ _KINDS: dict[str, Callable[[Any, Weight], Forward]] = {
     "large": _large,
     "activations": _activations,
     "batch_norms": _batch_norms,
+    "grouped": _grouped,
     "refused": _refused,
     "huge_integer": _huge_integer,
 }

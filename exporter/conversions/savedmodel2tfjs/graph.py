@@ -9,13 +9,14 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
+from exporter.conversions.savedmodel2tfjs import grouped
 from runtimes.bundle import ModelSpec
 from runtimes.errors import ConversionError
 
 SIGNATURE = "serving_default"
 
 _CLEAN = ("pruning", "constfold", "arithmetic", "dependency")
-FIRST_PASSES = ("debug_stripper", *_CLEAN, *_CLEAN)
+FIRST_PASSES = ("function", "debug_stripper", *_CLEAN, *_CLEAN)
 FUSING_PASSES = ("remap", "constfold", "arithmetic", "dependency")
 
 # Operators that the optimiser's remap fuses with a bias and an activation, on nodes placed on a CPU only.
@@ -71,7 +72,8 @@ def optimise(frozen: Frozen) -> Any:
     Where remap fuses what TF.js cannot run, the contraction is kept out of its reach; where that is not enough,
     the graph stays unfused.
     """
-    clean = _grappler(frozen.graph_def, frozen.signature, FIRST_PASSES)
+    inlined = grouped.without_compiled_calls(frozen.graph_def)
+    clean = grouped.without_groups(_grappler(inlined, frozen.signature, FIRST_PASSES))
     barred: set[str] = set()
     chosen = clean
     for _ in range(2):
