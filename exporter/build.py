@@ -1,7 +1,6 @@
 """The stage ``build``: a source folder becomes a bundle, with every format that was asked for and its reference.
 
-Conversions run in one child per process kind (PyTorch, TensorFlow, Keras on PyTorch), started early and kept for
-the whole build, so that each framework is imported once. A format that fails is written down and the rest go on.
+A format that fails is written down and the rest go on.
 """
 
 from __future__ import annotations
@@ -13,14 +12,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 from exporter import __version__, child
 from exporter.base import conversion
+from exporter.converters import Converters
 from exporter.plan import check_formats, edges, formats, plan, steps
 from exporter.reference import write_reference
-from exporter.sources.folder import SourceFile, open_source
+from exporter.source_folder import SourceFile, open_source
 from runtimes.bundle import (
     MANIFEST,
     SCHEMA,
@@ -32,60 +30,14 @@ from runtimes.bundle import (
     describe_artifact,
     save_manifest,
 )
-from runtimes.client import Worker
 from runtimes.errors import ConversionError, FwexportError, OutputError, UnavailableError
-from runtimes.files import copy_folder, output_error, swapped_folder, writing_to
+from runtimes.files import copy, output_error, swapped_folder, writing_to
 from runtimes.formats import FILES
 from runtimes.reference import REFERENCE
 
 OnStep = Callable[[str, int], None]
 
-# What a process kind is told. Conversions run on the CPU: a GPU would change no file, and take its memory.
-ENVIRONMENT: Mapping[str, Mapping[str, str]] = {
-    "torch": {"CUDA_VISIBLE_DEVICES": "-1"},
-    "tensorflow": {"CUDA_VISIBLE_DEVICES": "-1", "KERAS_BACKEND": "tensorflow"},
-    "keras-torch": {"CUDA_VISIBLE_DEVICES": "-1", "KERAS_BACKEND": "torch"},
-}
 DISK_IS_FULL = 64 * 1024
-
-REFERENCE_PROCESS = {"torch": "torch", "keras": "tensorflow"}
-
-
-class Converters:
-    """One child per process kind, started when it is first warmed or used, ended together."""
-
-    def __init__(self) -> None:
-        self._workers: dict[str, Worker] = {}
-        self._warming: set[str] = set()
-
-    def warm(self, process: str) -> None:
-        """Start the child and its imports now, without waiting for them."""
-        if process not in self._workers:
-            self._workers[process] = Worker(ENVIRONMENT[process])
-            self._workers[process].start(child.warm, process)
-            self._warming.add(process)
-
-    def get(self, process: str) -> Worker:
-        """The child of this kind, ready for a call."""
-        self.warm(process)
-        if process in self._warming:
-            self._warming.discard(process)
-            self._workers[process].finish(child.warm)
-        return self._workers[process]
-
-    def drop(self, process: str) -> None:
-        """Forget a child that died, so that the next conversion gets a fresh one."""
-        self._workers.pop(process).close()
-        self._warming.discard(process)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
-    ) -> None:
-        for worker in self._workers.values():
-            worker.close()
 
 
 @dataclass
@@ -117,10 +69,10 @@ def build(
         converters.warm(process)
     with swapped_folder(target, MANIFEST) as fresh:
         with writing_to(target):
-            copy_folder(source, fresh / "source")
+            copy(source, fresh / "source")
         made = _convert_all(fresh, described, routes, converters, lambda step: tell(step, total))
         tell(REFERENCE, total)
-        worker = converters.get(REFERENCE_PROCESS[described.framework])
+        worker = converters.get(described.loader.PROCESS)
         worker.call(write_reference, fresh / "source", fresh / REFERENCE)
         manifest = _describe(fresh, described, routes, made)
         save_manifest(fresh, manifest)
@@ -138,12 +90,12 @@ def _convert_all(
     made = _Made()
     scratch = fresh / ".intermediate"
     scratch.mkdir()
-    start = fresh / "source" / (source.weights if source.framework == "keras" else ".")
+    start = fresh / "source" / (source.weights if source.framework != "torch" else ".")
     for wanted, way in routes.items():
         if not way:
             made.paths[wanted] = fresh / FILES[wanted]
             made.specs[wanted] = source.model
-            shutil.copyfile(start, made.paths[wanted])
+            copy(start, made.paths[wanted])
         have, spec = start, source.model
         for name in way:
             edge = conversion(name)
@@ -216,7 +168,7 @@ def _describe(
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         fwexport=__version__,
         model=source.model,
-        source=Source(source.framework, source.framework, "source", source.versions, source.parameters),
+        source=Source(source.framework, source.kind, "source", source.versions, source.parameters),
         artifacts=tuple(artifacts),
         failures=tuple(made.failures[format] for format in routes if format in made.failures),
     )

@@ -10,10 +10,12 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from exporter.build import Converters, build
+from exporter.bring import source_folder
+from exporter.build import build
 from exporter.console import Steps
+from exporter.converters import Converters
 from exporter.plan import check_formats
-from exporter.sources.folder import open_source
+from exporter.source_kind import Given
 from exporter.train import train
 from exporter.training.options import TrainOptions
 from runtimes.agreement import agreement
@@ -28,9 +30,13 @@ from runtimes.verify import VerifyOptions, verify
 
 @dataclass(frozen=True)
 class Job:
-    """What to do. ``source`` None trains the shipped CNN in ``frameworks``; ``time`` None measures nothing."""
+    """What to do. ``given`` None trains the shipped CNN in ``frameworks``; ``time`` None measures nothing.
 
-    source: Path | None
+    ``samples`` names the real inputs for what is given, ``npz:FILE`` or ``folder:DIR``.
+    """
+
+    given: Given | None
+    samples: str | None
     frameworks: tuple[str, ...]
     data: str
     training: TrainOptions
@@ -60,8 +66,8 @@ def run(job: Job, steps: Steps) -> Done:
     """Train, export, verify, measure, report."""
     check_formats(job.formats)
     targets: dict[str, Path]
-    if job.source is not None:
-        targets = {str(open_source(job.source).framework): job.out}
+    if job.given is not None:
+        targets = {job.given.source: job.out}
     else:
         targets = {name: job.out / name if len(job.frameworks) > 1 else job.out for name in job.frameworks}
     _check_output(job.out, several=len(targets) > 1)
@@ -91,15 +97,18 @@ def run(job: Job, steps: Steps) -> Done:
 
 
 def _write_bundles(job: Job, targets: dict[str, Path], steps: Steps) -> tuple[Failure, ...]:
-    """Train each source, or take the given one, and swap its bundle in."""
+    """Train each source, or bring the given one, and swap its bundle in."""
     failures: list[Failure] = []
     with Converters() as converters, tempfile.TemporaryDirectory(prefix="fwexport-") as scratch:
-        for framework, target in targets.items():
-            source = job.source or Path(scratch) / framework
-            if job.source is None:
-                with steps.stage(f"train {framework}") as stage:
-                    train(source, framework, job.data, job.training, stage.on_event)
-            with steps.stage(f"export {framework}") as stage:
+        for name, target in targets.items():
+            if job.given is not None:
+                with steps.stage("load"):
+                    source = source_folder(job.given, job.samples, Path(scratch) / "source", converters)
+            else:
+                source = Path(scratch) / name
+                with steps.stage(f"train {name}") as stage:
+                    train(source, name, job.data, job.training, stage.on_event)
+            with steps.stage(f"export {name}") as stage:
                 manifest = build(source, target, job.formats, converters, stage.step)
             failures += manifest.failures
     return tuple(failures)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -105,3 +106,97 @@ cells = together(
     ),
 )
 as_json = click.option("--json", "as_json", is_flag=True, help="Print the rows as JSON on standard output.")
+
+
+def _argument(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) -> dict[str, Any]:
+    """``KEY=VALUE`` as keyword arguments; a value that reads as a Python literal is one, else it is text."""
+    found: dict[str, Any] = {}
+    for text in value:
+        key, equals, written = text.partition("=")
+        if not equals or not key.isidentifier():
+            raise click.BadParameter(f"{text!r} is not KEY=VALUE.")
+        try:
+            found[key] = ast.literal_eval(written)
+        except (ValueError, SyntaxError):
+            found[key] = written
+    return found
+
+
+source = together(
+    click.option(
+        "--weights",
+        type=click.Path(path_type=Path),
+        help="Weights for SOURCE: .pt, .pth, .safetensors, or .h5 beside a Keras JSON.",
+    ),
+    click.option(
+        "--arg",
+        "arguments",
+        multiple=True,
+        metavar="KEY=VALUE",
+        callback=_argument,
+        help="An argument of the class or factory; repeat for more.",
+    ),
+    click.option(
+        "--input",
+        "inputs",
+        multiple=True,
+        metavar="[NAME=]3x224x224",
+        help="Sizes of one sample, without the batch; once per input. Needed where the file does not say.",
+    ),
+    click.option("--layout", default="", metavar="NCHW|NHWC", help="The axes of the inputs, batch first."),
+    click.option("--dtype", default="", help="The type of the inputs.  [default: float32]"),
+    click.option(
+        "--fixed-batch",
+        type=click.IntRange(1),
+        help="Export for this batch alone.  [default: any batch]",
+    ),
+    click.option(
+        "--output-kind",
+        type=click.Choice(["logits", "probabilities", "tensor"]),
+        help="What the first output is.  [default: found by running it]",
+    ),
+    click.option("--labels", metavar="FILE", help="Names of the classes, one a line or as JSON."),
+    click.option(
+        "--preprocess",
+        metavar="OPS",
+        help="From a decoded image to the input, e.g. resize=256,crop=224,scale=1/255,mean=0.485:0.456:0.406.",
+    ),
+    click.option(
+        "--samples", metavar="npz:FILE|folder:DIR", help="Real inputs to judge on.  [default: generated ones]"
+    ),
+    click.option(
+        "--signature", default="", help="The signature of a SavedModel.  [default: serving_default]"
+    ),
+    click.option("--name", help="The model's name in the bundle.  [default: from SOURCE]"),
+    click.option("--allow-extra-keys", is_flag=True, help="Leave out weights that the model does not have."),
+    click.option(
+        "--allow-pickle", is_flag=True, help="Read weights that can run code. Only if you trust the file."
+    ),
+)
+
+
+def check_pertinent(source: str | None) -> None:
+    """Raise UsageError for an option that says something of the other: of a source that is not given, or of training."""
+    from runtimes.errors import UsageError
+
+    ctx = click.get_current_context()
+    typed = [
+        parameter.opts[0]
+        for parameter in ctx.command.params
+        if parameter.name
+        and ctx.get_parameter_source(parameter.name) is click.core.ParameterSource.COMMANDLINE
+    ]
+    idle = [option for option in typed if option in (_TRAINING if source else _SOURCE)]
+    if idle and source:
+        raise UsageError(f"{', '.join(idle)}: these train the shipped CNN, and {source} is not trained.")
+    if idle:
+        raise UsageError(f"{', '.join(idle)}: these describe a SOURCE, and none was given.")
+
+
+def _spelled(group: Callable[[F], F]) -> frozenset[str]:
+    command = click.command()(group(lambda: None))  # type: ignore[arg-type]
+    return frozenset(parameter.opts[0] for parameter in command.params)
+
+
+_SOURCE = _spelled(source)
+_TRAINING = _spelled(training) | {"--framework"}

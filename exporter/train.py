@@ -6,7 +6,7 @@ import importlib.util
 import os
 from pathlib import Path
 
-from exporter.sources.folder import SOURCE, History
+from exporter.source_folder import SOURCE, History
 from exporter.training.child import train_keras, train_torch
 from exporter.training.options import TrainOptions
 from runtimes.client import OnEvent, Worker

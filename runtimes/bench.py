@@ -20,7 +20,7 @@ from runtimes.bundle import Bundle, open_bundle
 from runtimes.errors import FwexportError, UsageError
 from runtimes.files import make_folder, read_npz, write_npz
 from runtimes.pool import Cell, Pool, cells
-from runtimes.reference import REFERENCE, Reference, open_reference
+from runtimes.reference import REFERENCE, Reference, fixed_batch, open_reference
 from runtimes.rows import (
     BENCH,
     SCHEMA,
@@ -101,7 +101,11 @@ def bench(folder: Path, options: BenchOptions, pool: Pool, on_row: OnRow | None 
     kept = rows_before(out / BENCH, load_bench, state)
     created = datetime.now(UTC).isoformat(timespec="seconds")
     chosen = cells(bundle, options.devices, options.formats, options.runtimes)
-    measured = [_Measured(cell, batch) for cell in chosen for batch in options.batches]
+    measured = [
+        _Measured(cell, batch)
+        for cell in chosen
+        for batch in dict.fromkeys(fixed_batch(cell.described.inputs) or batch for batch in options.batches)
+    ]
     rows: dict[int, BenchRow] = {}
     for position, last in visits(len(measured), ROUNDS, SEED):
         item = measured[position]
@@ -142,10 +146,11 @@ def _measure(
         bundle.check(artifact)
         live = pool.session(item.cell, options.threads)
         live.opened  # noqa: B018 - waits for it, or raises its error
+        fixed = fixed_batch(artifact.inputs)
         inputs = rotation(reference, item.batch)
         each = [feeds(one, bundle.manifest.model, artifact) for one in inputs]
         if live.first_s is None:
-            first = {name: array[:1] for name, array in each[0].items()}
+            first = {name: array[: fixed or 1] for name, array in each[0].items()}
             live.first_s = live.worker.call(session_child.first_run, first)
         seconds = SECONDS[options.time] / ROUNDS
         item.add(live.worker.call(session_child.measure, each, seconds, AT_LEAST, AT_MOST))

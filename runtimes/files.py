@@ -111,10 +111,10 @@ def make_folder(path: Path) -> Path:
     return path
 
 
-def copy_folder(source: Path, target: Path) -> None:
-    """Copy every file below ``source``; the first that cannot be is an OutputError that names it."""
+def copy(source: Path, target: Path) -> None:
+    """Copy a file, or every file below a folder; the first that cannot be is an OutputError that names it."""
     for file in _files(source):
-        copied = target / file.relative_to(source)
+        copied = target / file.relative_to(source)  # of a file itself, "."
         with writing_to(copied):
             copied.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(file, copied)

@@ -23,12 +23,19 @@ def recognise(path: Path) -> str:
     """The format of a file or folder, by its content. Raises UsageError when it is missing, else NotAModelError."""
     if not path.exists():
         raise UsageError(f"{path} does not exist.")
-    found = _folder(path) if path.is_dir() else _file(path)
+    found = recognised(path)
     if found is None:
         raise NotAModelError(
             f"{path} is none of the formats that fwexport reads: {', '.join(sorted(FILES))}."
         )
     return found
+
+
+def recognised(path: Path) -> str | None:
+    """The format of a file or folder, by its content; None when it is missing or of none."""
+    if not path.exists():
+        return None
+    return _folder(path) if path.is_dir() else _file(path)
 
 
 def _folder(path: Path) -> str | None:

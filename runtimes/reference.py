@@ -2,9 +2,9 @@
 
 It is built once, beside the source; an edge device verifies with this file alone. Names inside:
 
-    input:<name>    (n, ...)  the judged samples, in the source's layout     role (n,) real | margin | sentinel
+    input:<name>    (n, ...)  the judged samples, in the source's layout     role (n,) real | generated | margin | sentinel
     y64:<name>      (n, ...)  float64 outputs                                noise:<name> (n,) float64
-    held:<name>     (m, ...)  labelled real samples, for accuracy            label (m,) int64, -1 unknown
+    held:<name>     (m, ...)  real samples, for top-1 and accuracy; m may be 0     label (m,) int64, -1 unknown
     held64:<name>   (m, ...)  their float64 outputs
     about           JSON: the float32 runs, refusals, notes
 """
@@ -17,6 +17,7 @@ import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
@@ -34,6 +35,7 @@ HELDOUT_SAMPLES = 1000
 MAX_SECONDS = 60.0
 MAX_BYTES = 32 << 20
 SEED = 20260101
+GENERATED_NOTE = "only generated inputs were used: real ones, brought with --samples, can show more"
 
 
 @dataclass(frozen=True)
@@ -72,6 +74,11 @@ class Reference:
         """The number of judged samples."""
         return len(self.roles)
 
+    @property
+    def samples(self) -> Literal["real", "generated"]:
+        """Whether somebody's data were judged, or seeded noise."""
+        return "generated" if "generated" in self.roles else "real"
+
 
 Opener = Callable[[Variant], Session]
 
@@ -90,13 +97,18 @@ def build(
     labels: Array,
     runs: Sequence[Variant],
     outputs: Sequence[TensorSpec],
+    generated: bool = False,
+    notes: Sequence[str] = (),
 ) -> Reference:
     """Run the source in float64 and in each of ``runs``, on samples picked from ``heldout``.
 
-    ``heldout`` holds preprocessed real samples in the source's layout, shape (m, ...); ``labels`` is (m,) int64.
-    Fewer samples are taken when the reference would pass 60 s or 32 MB, and a note says so.
+    ``heldout`` holds preprocessed samples in the source's layout, shape (m, ...); ``labels`` is (m,) int64.
+    ``generated`` ones are judged like real ones, but say nothing of accuracy. Fewer samples are taken when the
+    reference would pass 60 s or 32 MB, and a note says so.
     """
-    notes: list[str] = []
+    notes = list(notes)
+    if generated:
+        notes.append(GENERATED_NOTE)
     pool, labels = _affordable(heldout, labels, notes)
     exact = open_session(Variant(precision="float64"))
     begin = time.perf_counter()
@@ -122,6 +134,9 @@ def build(
         noise[spec.name] = noise_floor(single, y64[spec.name], spec.kind, real)
         refused = refused or refuse_reference(y64[spec.name], noise[spec.name], spec.kind)
     names = tuple(variant.name for variant in runs)
+    if generated:
+        all_roles[all_roles == "real"] = "generated"
+        pool, labels, pool64 = _first(pool, 0), labels[:0], _first(pool64, 0)
     return Reference(inputs, all_roles, y64, noise, pool, labels, pool64, names, refused, tuple(notes))
 
 
@@ -166,13 +181,32 @@ def sentinels(pool: Mapping[str, Array]) -> dict[str, Array]:
 
 
 def run_in_batches(session: Session, inputs: Feeds, batch: int) -> dict[str, Array]:
-    """All outputs, computed ``batch`` samples at a time."""
+    """All outputs, computed ``batch`` samples at a time, or as many as the session's own fixed batch has."""
     total = len(next(iter(inputs.values())))
+    fixed = fixed_batch(session.inputs)
+    whole = padded(inputs, fixed) if fixed else inputs
+    size = fixed or batch
     parts = [
-        session.run({name: array[at : at + batch] for name, array in inputs.items()})
-        for at in range(0, total, batch)
+        session.run({name: array[at : at + size] for name, array in whole.items()})
+        for at in range(0, total, size)
     ]
-    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    return {name: np.concatenate([part[name] for part in parts])[:total] for name in parts[0]}
+
+
+def fixed_batch(inputs: Sequence[TensorSpec]) -> int | None:
+    """The one batch size that a model takes, or None when its batch is dynamic."""
+    return inputs[0].shape[0] if inputs[0].shape else None
+
+
+def padded(inputs: Feeds, batch: int) -> dict[str, Array]:
+    """The samples with the last one repeated until they fill whole batches."""
+    total = len(next(iter(inputs.values())))
+    rows = np.minimum(np.arange(-(-total // batch) * batch), total - 1)
+    return {name: array[rows] for name, array in inputs.items()}
+
+
+def _first(group: Feeds, count: int) -> dict[str, Array]:
+    return {name: array[:count] for name, array in group.items()}
 
 
 def save_reference(path: Path, reference: Reference) -> None:

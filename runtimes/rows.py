@@ -27,9 +27,9 @@ Outcome = Literal["passed", "mismatch", "inconclusive", "unavailable", "failed",
 class VerifyRow:
     """The verdict on one artifact in one runtime on one device. A figure that was not reached is None.
 
-    ``n`` counts the samples under the noise rule, ``max_noise_ratio`` is their largest e/n, ``max_abs_error`` the
-    largest difference of an output element from y64; ``top1_agreement`` and ``accuracy`` are over the
-    ``heldout_n`` real samples.
+    ``n`` counts the samples under the noise rule, ``samples`` says whether they were real; ``max_noise_ratio`` is
+    their largest e/n, ``max_abs_error`` the largest difference of an output element from y64; ``top1_agreement`` and
+    ``accuracy`` are over the ``heldout_n`` real samples.
     """
 
     source: str
@@ -40,6 +40,7 @@ class VerifyRow:
     outcome: Outcome
     reason: str = ""
     n: int = 0
+    samples: Literal["real", "generated"] = "real"
     max_noise_ratio: float | None = None
     median_noise_ratio: float | None = None
     max_abs_error: float | None = None

@@ -26,11 +26,14 @@ from runtimes.rows import Outcome, VerifyRow
 def judged(
     row: VerifyRow,
     runs: Sequence[Mapping[str, Array]],
-    answers: Mapping[str, Array],
+    answers: Mapping[str, Array] | None,
     reference: Reference,
     model: ModelSpec,
 ) -> tuple[VerifyRow, Array | None]:
-    """The verdict on outputs in the source's names and layouts: ``runs`` under the noise rule, ``answers`` by top-1."""
+    """The verdict on outputs in the source's names and layouts: ``runs`` under the noise rule, ``answers`` by top-1.
+
+    ``answers`` is None where there are no real samples.
+    """
     labels = ("all in one batch", "in batches of 1, 2, 3 and 7", "a second time")
     judgements: list[Judgement] = []
     reason = ""
@@ -49,7 +52,7 @@ def judged(
         max_abs_error=max(found.max_abs_error for found in judgements),
     )
     spec = model.outputs[0]
-    if spec.kind not in ("logits", "probabilities"):
+    if answers is None or spec.kind not in ("logits", "probabilities"):
         return row, None
     exact = reference.heldout_y64[spec.name]
     if answers[spec.name].shape != exact.shape:

@@ -16,8 +16,8 @@ from runtimes.base import Array
 from runtimes.bundle import Bundle, open_bundle
 from runtimes.errors import ChecksumError, FwexportError
 from runtimes.files import make_folder, read_npz, write_npz
-from runtimes.pool import Cell, Pool, cells
-from runtimes.reference import REFERENCE, Reference, open_reference
+from runtimes.pool import Cell, Live, Pool, cells
+from runtimes.reference import REFERENCE, Reference, fixed_batch, open_reference, padded
 from runtimes.rows import (
     PREDICTIONS,
     SCHEMA,
@@ -101,6 +101,7 @@ def _verify_cell(
         backend=cell.backend,
         outcome="failed",
         n=len(reference),
+        samples=reference.samples,
         artifact_sha256=artifact.sha256,
     )
     if reference.refused:
@@ -114,17 +115,28 @@ def _verify_cell(
         if wrong:
             return replace(row, reason=wrong), None
         inputs = feeds(reference.inputs, bundle.manifest.model, artifact)
-        first = {name: array[:1] for name, array in inputs.items()}
+        fixed = fixed_batch(artifact.inputs)
+        first = {name: array[: fixed or 1] for name, array in inputs.items()}
         live.first_s = live.worker.call(session_child.first_run, first)
+        everything = [len(reference)]
         runs = [
-            live.worker.call(session_child.run, inputs, batches)
-            for batches in ([len(reference)], UNEVEN_BATCHES, [len(reference)])
+            _answers(live, inputs, [fixed] if fixed else batches)
+            for batches in (everything, UNEVEN_BATCHES, everything)
         ]
-        held = feeds(reference.heldout, bundle.manifest.model, artifact)
-        answers = live.worker.call(session_child.run, held, [LARGE_BATCH])
         model = bundle.manifest.model
         named = [source_outputs(run, model, artifact) for run in runs]
-        named_answers = source_outputs(answers, model, artifact)
+        named_answers = None
+        if len(reference.heldout_labels):
+            held = feeds(reference.heldout, bundle.manifest.model, artifact)
+            named_answers = source_outputs(_answers(live, held, [fixed or LARGE_BATCH]), model, artifact)
     except FwexportError as error:
         return replace(row, outcome=outcome_of(error), reason=str(error)), None
     return judged(row, named, named_answers, reference, model)
+
+
+def _answers(live: Live, inputs: dict[str, Array], batches: list[int]) -> dict[str, Array]:
+    """Outputs of all samples, the last batch filled up for a model that takes one size only."""
+    total = len(next(iter(inputs.values())))
+    whole = padded(inputs, batches[0]) if len(batches) == 1 else inputs
+    found = live.worker.call(session_child.run, whole, batches)
+    return {name: array[:total] for name, array in found.items()}

@@ -10,7 +10,7 @@ from exporter import options
 
 
 @click.command("build")
-@click.argument("source", type=click.Path(path_type=Path), required=False)
+@click.argument("source", required=False)
 @click.option(
     "--framework",
     type=click.Choice(["torch", "keras", "both"]),
@@ -18,6 +18,7 @@ from exporter import options
     show_default=True,
     help="What to train the shipped CNN in.",
 )
+@options.source
 @options.training
 @options.formats
 @click.option("--no-bench", is_flag=True, help="Do not measure latency.")
@@ -39,7 +40,7 @@ from exporter import options
 )
 @options.as_json
 def command(
-    source: Path | None,
+    source: str | None,
     framework: str,
     formats: tuple[str, ...],
     no_bench: bool,
@@ -47,23 +48,29 @@ def command(
     out: Path,
     as_json: bool,
     data: str,
-    **training: object,
+    **more: object,
 ) -> int:
-    """Train the shipped CNN, export it, prove that every export predicts the same, measure it, and write a report.
+    """Export a model, prove that every export predicts the same, measure it, and write a report.
 
-    With SOURCE, a folder that `fwexport train` wrote, that model is exported instead of training one.
+    SOURCE is your model: PyTorch code (file.py:Name or package.module:name), TorchScript, .pt2, .keras, .h5, a
+    SavedModel, .onnx, a Hugging Face folder, or a folder that `fwexport train` wrote. Without SOURCE, the shipped
+    CNN is trained first, in PyTorch and in Keras.
     """
     import msgspec
 
     from exporter.console import Steps, print_bench, print_json, print_verify
+    from exporter.given import SourceOptions, given
     from exporter.main_job import Job, run
     from exporter.training.options import TrainOptions
 
+    options.check_pertinent(source)
+    about = msgspec.convert(more, SourceOptions)
     job = Job(
-        source=source,
+        given=given(source, about) if source else None,
+        samples=about.samples,
         frameworks=("torch", "keras") if framework == "both" else (framework,),
         data=data,
-        training=msgspec.convert(training, TrainOptions),
+        training=msgspec.convert(more, TrainOptions),
         formats=formats,
         time=None if no_bench else time,
         out=out,

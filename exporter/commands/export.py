@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 
 import click
@@ -10,20 +11,34 @@ from exporter import options
 
 
 @click.command("export")
-@click.argument("source", type=click.Path(path_type=Path))
+@click.argument("source")
+@options.source
 @options.formats
 @click.option(
     "-o", "--output", "out", type=click.Path(path_type=Path), required=True, help="The bundle to write."
 )
-def command(source: Path, formats: tuple[str, ...], out: Path) -> int:
-    """Write the bundle of SOURCE, a folder that `fwexport train` wrote. Neither verifies nor measures."""
-    from exporter.build import Converters, build
+def command(source: str, formats: tuple[str, ...], out: Path, **about: object) -> int:
+    """Write the bundle of SOURCE, as `fwexport build` takes it. Neither verifies nor measures."""
+    import msgspec
+
+    from exporter.bring import source_folder
+    from exporter.build import build
     from exporter.console import Steps
+    from exporter.converters import Converters
+    from exporter.given import SourceOptions, given
     from exporter.plan import check_formats
 
     check_formats(formats)
-    with Steps() as steps, Converters() as converters, steps.stage("export") as stage:
-        manifest = build(source, out, formats, converters, stage.step)
+    chosen = msgspec.convert(about, SourceOptions)
+    with (
+        Steps() as steps,
+        Converters() as converters,
+        tempfile.TemporaryDirectory(prefix="fwexport-") as scratch,
+        steps.stage("export") as stage,
+    ):
+        stage.step("load")
+        place = source_folder(given(source, chosen), chosen.samples, Path(scratch) / "source", converters)
+        manifest = build(place, out, formats, converters, stage.step)
     for artifact in manifest.artifacts:
         click.echo(f"{out / artifact.path}\t{artifact.format}\t{artifact.size_bytes:,} bytes")
     for failure in manifest.failures:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import importlib.util
 from pathlib import Path
 
+from exporter import keras_model
 from exporter.base import same_spec
 from exporter.conversions.keras2savedmodel import serving_function
 from exporter.metadata import metadata
-from exporter.sources import keras_file
 from runtimes.bundle import ModelSpec
 from runtimes.errors import ConversionError
 
@@ -24,7 +24,7 @@ def check() -> str | None:
     """None, or how to get what is missing."""
     if importlib.util.find_spec("tf2onnx") is None:
         return "tf2onnx is missing: pip install 'fwexport[tensorflow,onnx]'"
-    return keras_file.check()
+    return keras_model.check()
 
 
 def convert(src: Path, out: Path, spec: ModelSpec) -> None:
@@ -32,7 +32,7 @@ def convert(src: Path, out: Path, spec: ModelSpec) -> None:
     import onnx
     import tf2onnx
 
-    function = serving_function(keras_file.export_clone(keras_file.load(src)), spec)
+    function = serving_function(keras_model.export_clone(keras_model.load(src)), spec)
     try:
         model, _ = tf2onnx.convert.from_function(function, function.input_signature, opset=OPSET)
     except Exception as error:

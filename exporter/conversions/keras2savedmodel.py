@@ -11,9 +11,9 @@ from typing import Any
 
 import msgspec
 
+from exporter import keras_model
 from exporter.base import same_spec
 from exporter.metadata import metadata
-from exporter.sources import keras_file
 from runtimes.bundle import ModelSpec
 
 SOURCE = "keras"
@@ -25,14 +25,14 @@ VERSION = "1"
 # TF Serving's own place for files that it does not read.
 EXTRA = "assets.extra"
 
-check = keras_file.check
+check = keras_model.check
 
 
 def convert(src: Path, out: Path, spec: ModelSpec) -> None:
     """Write the folder ``out`` with its version folder from a ``.keras`` file."""
     import tensorflow as tf
 
-    model = keras_file.export_clone(keras_file.load(src))
+    model = keras_model.export_clone(keras_model.load(src))
     module = tf.Module()
     module.variables_ = [variable.value for variable in model.variables]
     module.serve = serving_function(model, spec)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from exporter import keras_model, torch_model
 from exporter.base import same_spec
 from exporter.metadata import metadata
-from exporter.sources import keras_file, torch_code
 from runtimes.bundle import ModelSpec
 from runtimes.errors import ConversionError
 
@@ -18,7 +18,7 @@ artifact_spec = same_spec
 
 def check() -> str | None:
     """None, or how to get what is missing."""
-    return keras_file.check() or torch_code.check()
+    return keras_model.check() or torch_model.check()
 
 
 def convert(src: Path, out: Path, spec: ModelSpec) -> None:
@@ -28,7 +28,7 @@ def convert(src: Path, out: Path, spec: ModelSpec) -> None:
 
     if keras.backend.backend() != "torch":
         raise ConversionError(f"keras2torchscript needs KERAS_BACKEND=torch, not {keras.backend.backend()}")
-    model = keras_file.export_clone(keras_file.load(src)).eval()
+    model = keras_model.export_clone(keras_model.load(src)).eval()
 
     class Forward(torch.nn.Module):  # type: ignore[misc]
         def __init__(self) -> None:
@@ -39,5 +39,5 @@ def convert(src: Path, out: Path, spec: ModelSpec) -> None:
             return self.model(tensors[0] if len(tensors) == 1 else list(tensors), training=False)
 
     with torch.device("cpu"):
-        traced = torch_code.trace(Forward().eval(), torch_code.example_inputs(spec))
+        traced = torch_model.trace(Forward().eval(), torch_model.example_inputs(spec))
     torch.jit.save(torch.jit.freeze(traced), str(out), _extra_files=metadata(spec))

@@ -10,10 +10,10 @@ import io
 import zipfile
 from pathlib import Path
 
+from exporter import keras_model
 from exporter.base import same_spec
 from exporter.conversions.keras2savedmodel import VERSION
 from exporter.metadata import metadata
-from exporter.sources import keras_file
 from runtimes.bundle import ModelSpec
 from runtimes.errors import ConversionError
 
@@ -22,7 +22,7 @@ TARGET = "tflite"
 PROCESS = "tensorflow"
 artifact_spec = same_spec
 
-check = keras_file.check
+check = keras_model.check
 
 
 def convert(src: Path, out: Path, spec: ModelSpec) -> None:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import importlib.util
+import inspect
+import io
 import warnings
 from pathlib import Path
+from typing import Any
 
+from exporter import torch_model
 from exporter.base import same_spec
 from exporter.metadata import metadata
-from exporter.sources import torch_code
 from runtimes.bundle import ModelSpec
 from runtimes.errors import ConversionError
 
@@ -24,33 +27,71 @@ def check() -> str | None:
     """None, or how to get what is missing."""
     if importlib.util.find_spec("onnxscript") is None:
         return "onnxscript is missing: pip install 'fwexport[torch,onnx]'"
-    return torch_code.check()
+    return torch_model.check()
 
 
 def convert(src: Path, out: Path, spec: ModelSpec) -> None:
     """Write one ``.onnx`` file, weights inside, from a source folder."""
     import torch
 
-    model = torch_code.load(src)
-    examples = torch_code.example_inputs(spec)
-    dynamic = [
-        {i: torch.export.Dim("batch") for i, n in enumerate(t.shape) if n is None} for t in spec.inputs
-    ]
+    model = torch_model.load(src)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            program = torch.onnx.export(
-                model,
-                examples,
-                dynamo=True,
-                opset_version=OPSET,
-                input_names=[tensor.name for tensor in spec.inputs],
-                output_names=[tensor.name for tensor in spec.outputs],
-                dynamic_shapes=tuple(dynamic),
-                verbose=False,
-            )
+            if isinstance(model, torch.jit.ScriptModule):
+                _export_script(model, out, spec)
+            else:
+                _export(model, out, spec)
         except Exception as error:
             raise ConversionError(f"torch.onnx cannot export {spec.name}: {error}") from error
+
+
+def _export(model: Any, out: Path, spec: ModelSpec) -> None:
+    """By ``torch.export``; its nodes remember the modules that they came from."""
+    import torch
+
+    dynamic = [
+        {i: torch.export.Dim("batch") for i, n in enumerate(t.shape) if n is None} for t in spec.inputs
+    ]
+    program = torch.onnx.export(
+        model,
+        torch_model.example_inputs(spec),
+        dynamo=True,
+        opset_version=OPSET,
+        input_names=[tensor.name for tensor in spec.inputs],
+        output_names=[tensor.name for tensor in spec.outputs],
+        dynamic_shapes=(tuple(dynamic),) if _takes_any_number(model) else tuple(dynamic),
+        verbose=False,
+    )
     program.model.metadata_props.update(metadata(spec))
     program.model.producer_name = "fwexport"
     program.save(str(out), external_data=False)
+
+
+def _export_script(model: Any, out: Path, spec: ModelSpec) -> None:
+    """A ScriptModule has a graph of its own, which only the older exporter reads."""
+    import onnx
+    import torch
+
+    file = io.BytesIO()
+    tensors = (*spec.inputs, *spec.outputs)
+    torch.onnx.export(
+        model,
+        torch_model.example_inputs(spec),
+        file,
+        dynamo=False,
+        opset_version=OPSET,
+        input_names=[tensor.name for tensor in spec.inputs],
+        output_names=[tensor.name for tensor in spec.outputs],
+        dynamic_axes={t.name: {i: "batch" for i, n in enumerate(t.shape) if n is None} for t in tensors},
+    )
+    found = onnx.load_from_string(file.getvalue())
+    onnx.helper.set_model_props(found, metadata(spec))
+    found.producer_name = "fwexport"
+    onnx.save(found, str(out))
+
+
+def _takes_any_number(model: Any) -> bool:
+    """Whether forward is declared with ``*tensors``: torch.export then wants the shapes as one argument."""
+    kinds = [parameter.kind for parameter in inspect.signature(model.forward).parameters.values()]
+    return kinds == [inspect.Parameter.VAR_POSITIONAL]

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from exporter import torch_model
 from exporter.base import same_spec
 from exporter.metadata import metadata
-from exporter.sources import torch_code
 from runtimes.bundle import ModelSpec
 
 SOURCE = "torch"
@@ -18,16 +18,18 @@ TARGET = "torchscript"
 PROCESS = "torch"
 artifact_spec = same_spec
 
-check = torch_code.check
+check = torch_model.check
 
 
 def convert(src: Path, out: Path, spec: ModelSpec) -> None:
     """Write a frozen TorchScript file from a source folder."""
     import torch
 
-    model = torch_code.load(src).eval()
-    examples = torch_code.example_inputs(spec)
+    model = torch_model.load(src)
+    examples = torch_model.example_inputs(spec)
     if any(example.ndim == 4 for example in examples):
         model = model.to(memory_format=torch.channels_last)
-    traced = torch_code.trace(model, examples)
-    torch.jit.save(torch.jit.freeze(traced), str(out), _extra_files=metadata(spec))
+    traced = torch_model.trace(model, examples)
+    if hasattr(traced, "training"):  # a module that is frozen already has no such state
+        traced = torch.jit.freeze(traced.eval())
+    torch.jit.save(traced, str(out), _extra_files=metadata(spec))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
-from exporter.sources.folder import History
+from exporter.source_folder import History
 from exporter.training.options import TrainOptions
 
 

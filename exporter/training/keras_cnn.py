@@ -15,7 +15,7 @@ import numpy as np
 
 from exporter import data as datasets
 from exporter.data import Dataset
-from exporter.sources.folder import Epoch, History
+from exporter.source_folder import Epoch, History
 from exporter.training.options import Trained, TrainOptions, model_spec, write_source
 from runtimes.errors import ConversionError, UnavailableError, UsageError
 from runtimes.files import writing_to

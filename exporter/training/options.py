@@ -11,13 +11,16 @@ from typing import Any, Literal
 import numpy as np
 
 from exporter.data import Dataset
-from exporter.sources.folder import HELDOUT, SCHEMA, Epoch, History, SourceFile, save_history, save_source
+from exporter.source_folder import HELDOUT, SCHEMA, Epoch, History, SourceFile, save_history, save_source
 from runtimes.bundle import Kind, ModelSpec, TensorSpec
 from runtimes.errors import UsageError
 from runtimes.files import writing_to
 
 # Enough held-out images for an accuracy with an interval of a percent, and a folder of a few megabytes.
 KEPT_HELDOUT = 2000
+
+# The kind of source that each framework's trained model is.
+_KINDS = {"torch": "torch_code", "keras": "keras_file"}
 
 _DEVICE = re.compile(r"auto|cpu|cuda(:\d+)?")
 
@@ -89,6 +92,7 @@ def write_source(
             trained.framework,
             trained.weights,
             spec,
+            _KINDS[trained.framework],
             trained.code,
             trained.arguments,
             trained.parameters,

@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from exporter import data as datasets
-from exporter.sources.folder import Epoch, History
+from exporter.source_folder import Epoch, History
 from exporter.training.options import Trained, TrainOptions, model_spec, write_source
 from runtimes.base import Array
 from runtimes.errors import UnavailableError

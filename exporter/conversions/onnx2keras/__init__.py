@@ -12,12 +12,11 @@ A new operator is a function in ``ops/``; nothing else changes.
 from __future__ import annotations
 
 import importlib.util
-import zipfile
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from exporter.metadata import metadata
+from exporter import keras_model
 from runtimes.bundle import ModelSpec, TensorSpec
 from runtimes.errors import ConversionError
 
@@ -48,10 +47,7 @@ def convert(src: Path, out: Path, spec: ModelSpec) -> None:
     model, ConversionError with every node that cannot be converted.
     """
     to_keras(src, spec).save(out)
-    # A .keras file is a zip; its layers bear the source modules' names, so the tensors' names go beside them.
-    with zipfile.ZipFile(out, "a") as archive:
-        for name, text in metadata(keras_spec(spec)).items():
-            archive.writestr(f"{name}.json", text)
+    keras_model.write_metadata(out, keras_spec(spec))
 
 
 def to_keras(src: Path, spec: ModelSpec) -> Any:
@@ -75,9 +71,6 @@ def keras_spec(spec: ModelSpec) -> ModelSpec:
         inputs=tuple(_keras_tensor(tensor) for tensor in spec.inputs),
         outputs=tuple(_keras_tensor(tensor) for tensor in spec.outputs),
     )
-
-
-artifact_spec = keras_spec
 
 
 artifact_spec = keras_spec

@@ -17,7 +17,7 @@ import training_child as child
 
 from exporter import data as datasets
 from exporter.data import Dataset
-from exporter.sources.folder import HELDOUT, HISTORY, History, open_source
+from exporter.source_folder import HELDOUT, HISTORY, History, open_source
 from exporter.train import train, training_environment
 from exporter.training.child import train_keras, train_torch
 from exporter.training.options import TrainOptions

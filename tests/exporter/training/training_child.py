@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from exporter.sources.folder import HELDOUT, open_source
+from exporter.source_folder import HELDOUT, open_source
 from runtimes import preprocess
 from runtimes.base import Array
 
@@ -22,11 +22,11 @@ def torch_accuracy(folder: Path) -> float:
     """Rebuilt from source.json alone."""
     import torch
 
-    from exporter.sources import torch_code
+    from exporter import torch_model
 
     inputs, labels = _inputs(folder)
     with torch.inference_mode():
-        logits = torch_code.load(folder)(torch.from_numpy(inputs)).numpy()
+        logits = torch_model.load(folder)(torch.from_numpy(inputs)).numpy()
     return float((logits.argmax(1) == labels).mean())
 
 

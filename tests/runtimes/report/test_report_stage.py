@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import report_sample as sample
 
-from exporter.sources.folder import Epoch, History, save_history
+from exporter.source_folder import Epoch, History, save_history
 from runtimes.errors import OutputError, UsageError
 from runtimes.report import report
 from runtimes.rows import Agreement, save

@@ -1,8 +1,8 @@
 """The source folder: ``source.json``, the weights, and held-out data to judge the exports with.
 
 source.json      what the model is and how to rebuild it
-weights          named by source.json: a state_dict (torch) or the whole model (``.keras``)
-heldout.npz      images (n, H, W, C) as the dataset has them, before preprocessing; labels (n,) int64
+weights          named by source.json: a state_dict, or the whole model as a file or folder
+heldout.npz      what exports are judged on (``exporter.samples``)
 history.json     how it was trained, when fwexport trained it
 """
 
@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from exporter.source_kind import Framework, SourceKind, source_kind
 from runtimes.bundle import ModelSpec
 from runtimes.errors import UsageError
 from runtimes.files import write_atomically
@@ -28,18 +29,26 @@ SCHEMA = 1
 class SourceFile:
     """The whole of ``source.json``.
 
-    ``weights`` is a file in the folder. ``code`` is ``module:name`` of the class or factory, and ``arguments`` its
-    keyword arguments; both are empty where the weights file holds the architecture (Keras).
+    ``framework`` is where the conversions start, ``kind`` the module of ``exporter.sources`` that loads it.
+    ``weights`` is a file or folder beside it. ``code`` is ``module:name`` or ``file.py:name`` of the class or factory,
+    and ``arguments`` its keyword arguments; both are empty where the weights hold the architecture.
     """
 
     schema: int
-    framework: Literal["torch", "keras"]
+    framework: Framework
     weights: str
     model: ModelSpec
+    kind: str
     code: str = ""
     arguments: dict[str, Any] = field(default_factory=dict)
     parameters: int | None = None
     versions: dict[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+    @property
+    def loader(self) -> SourceKind:
+        """The module that loads it."""
+        return source_kind(self.kind)
 
 
 @dataclass(frozen=True)

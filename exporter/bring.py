@@ -1,0 +1,86 @@
+"""The stage ``bring``: what a person gave becomes a source folder, described and with samples to be judged on."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from pathlib import Path
+
+from exporter import samples
+from exporter.converters import Converters
+from exporter.source_folder import SCHEMA, SOURCE, SourceFile, open_source, save_source
+from exporter.source_kind import Given, recognise, source_kind
+from runtimes.errors import UnavailableError, UsageError
+from runtimes.files import writing_to
+
+# How the options of the command line spell the fields that only some kinds read.
+SPELLED = {
+    "weights": "--weights",
+    "arguments": "--arg",
+    "signature": "--signature",
+    "allow_pickle": "--allow-pickle",
+    "allow_extra_keys": "--allow-extra-keys",
+}
+
+
+def bring(given: Given, chosen_samples: str | None, folder: Path, converters: Converters) -> SourceFile:
+    """Load what was given in a child of its framework, and write the source folder ``folder``.
+
+    Raises UsageError for options that do not fit, NotAModelError for a model that cannot be loaded,
+    UnavailableError for a framework that is not here.
+    """
+    name = recognise(given)
+    kind = source_kind(name)
+    unread = unread_options(given, kind.OPTIONS)
+    if unread:
+        raise UsageError(
+            f"{', '.join(unread)}: {given.source} ({name.replace('_', ' ')}) takes no such option."
+        )
+    reason = kind.check()
+    if reason:
+        raise UnavailableError(reason)
+    with writing_to(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    brought = converters.get(kind.PROCESS).call(kind.bring, given, folder)
+    source = SourceFile(
+        schema=SCHEMA,
+        framework=brought.framework or kind.FRAMEWORK,  # type: ignore[arg-type]
+        weights=brought.weights,
+        model=brought.model,
+        kind=brought.kind or name,
+        code=brought.code,
+        arguments=brought.arguments,
+        parameters=brought.parameters,
+        versions=brought.versions,
+        notes=brought.notes,
+    )
+    save_source(folder, source)
+    found = samples.load(chosen_samples, source.model) if chosen_samples else samples.generated(source.model)
+    samples.write_samples(folder, found)
+    return source
+
+
+def unread_options(given: Given, read: tuple[str, ...]) -> list[str]:
+    """The options that were given and that this kind does not read, as the command line spells them."""
+    defaults = {field.name: field.default for field in fields(Given)}
+    return [
+        option
+        for name, option in SPELLED.items()
+        if name not in read and getattr(given, name) not in (defaults[name], {})
+    ]
+
+
+def source_folder(given: Given, chosen_samples: str | None, scratch: Path, converters: Converters) -> Path:
+    """The source folder of what was given: itself when it is one already, else the one that is written at ``scratch``.
+
+    A folder that names code other than fwexport's own is refused: giving a folder is no permission to run that.
+    """
+    if not (given.path / SOURCE).exists():
+        bring(given, chosen_samples, scratch, converters)
+        return scratch
+    code = open_source(given.path).code
+    if code and not code.startswith("exporter.training."):
+        raise UsageError(
+            f"{given.path / SOURCE} names the code {code}, which is not fwexport's own, so it is not run. "
+            f"If you trust it, name it yourself: fwexport build {code} --weights {given.path / 'weights.pt'}"
+        )
+    return given.path
