@@ -55,7 +55,7 @@ def to_keras(src: Path, spec: ModelSpec) -> Any:
     from exporter.conversions.onnx2keras import graph as graphs
     from exporter.conversions.onnx2keras import layout, lower, names, registry, simplify
 
-    graph = simplify.simplify(graphs.read(src))
+    graph = simplify.simplify(graphs.read(src, registry.operators()))
     registry.check_supported(graph)
     rules = {op: operator.layout for op, operator in registry.operators().items()}
     inputs = _layouts("input", spec.inputs, graph.inputs, graph)

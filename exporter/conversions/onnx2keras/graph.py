@@ -3,40 +3,22 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
+from exporter.conversions.onnx2keras import shapes
+from exporter.conversions.onnx2keras.fold import Folding, Size
+from exporter.conversions.onnx2keras.shapes import Array, Shape, Value
 from runtimes.errors import ConversionError, NotAModelError
 
-Array = np.ndarray[Any, np.dtype[Any]]
-Shape = tuple[int | None, ...]
+__all__ = ["Array", "Graph", "Node", "Shape", "Size", "Value", "parse", "read"]
 
 OLDEST_OPSET = 7
 
-# Larger initialisers tell shape inference nothing but their shape.
-_SMALL_BYTES = 4096
 _SCOPES = "pkg.torch.onnx.name_scopes"
-_NOT_FOLDED = {
-    "Bernoulli",
-    "Multinomial",
-    "RandomNormal",
-    "RandomNormalLike",
-    "RandomUniform",
-    "RandomUniformLike",
-}
-
-
-@dataclass(frozen=True)
-class Value:
-    """What is known of a tensor. ``shape`` has None for a dynamic axis, and is None when the rank is unknown."""
-
-    dtype: str
-    shape: Shape | None
 
 
 @dataclass(frozen=True)
@@ -67,7 +49,8 @@ class Node:
 class Graph:
     """A model: nodes in an order that can be executed, constants by name, and what is known of each value.
 
-    ``parameters`` are the constants that the file stores; the others were computed while it was read.
+    ``parameters`` are the constants that the file stores; the others were computed while it was read. ``sizes``
+    has the elements of the shapes that are known but for the sizes of dynamic axes.
     """
 
     nodes: tuple[Node, ...]
@@ -77,6 +60,7 @@ class Graph:
     outputs: tuple[str, ...]
     opset: int
     parameters: frozenset[str] = frozenset()
+    sizes: Mapping[str, tuple[int | Size | None, ...]] = field(default_factory=dict)
 
     def shape(self, name: str) -> Shape:
         """The shape of a value. Raises ConversionError when not even its rank is known."""
@@ -106,8 +90,8 @@ class Graph:
         return {output: node for node in self.nodes for output in node.outputs if output}
 
 
-def read(path: Path) -> Graph:
-    """The graph of an ONNX file, with what can be computed now computed.
+def read(path: Path, known: Collection[str] = ()) -> Graph:
+    """The graph of an ONNX file, with what can be computed now computed, and functions inlined as ``parse`` does.
 
     Raises NotAModelError when the file cannot be read, ConversionError when it is older than opset 7.
     """
@@ -124,78 +108,50 @@ def read(path: Path) -> Graph:
         raise NotAModelError(f"{path} is not an ONNX model: it has no outputs.")
     if len(model.functions):
         model = onnx.inliner.inline_local_functions(model)
-    return parse(model)
+    return parse(model, known)
 
 
-def parse(model: Any) -> Graph:
-    """The graph of an ``onnx.ModelProto``."""
+def parse(model: Any, known: Collection[str] = ()) -> Graph:
+    """The graph of an ``onnx.ModelProto``.
+
+    Operators that are not ``known`` are replaced by ONNX's own definition of them, where it has one.
+    """
     from onnx import numpy_helper
 
-    opset = max((o.version for o in model.opset_import if o.domain in ("", "ai.onnx")), default=0)
+    opsets = [o.version for o in model.opset_import if o.domain in ("", "ai.onnx")]
+    opset = max(opsets, default=OLDEST_OPSET)
     if opset < OLDEST_OPSET:
         raise ConversionError(f"the model has ONNX opset {opset}; onnx2keras reads {OLDEST_OPSET} and later.")
+    if known:
+        model = _with_functions(model, known)
     constants = {t.name: numpy_helper.to_array(t) for t in model.graph.initializer}
-    values = {name: Value(array.dtype.name, array.shape) for name, array in constants.items()}
-    values |= _infer(model, constants)
-
-    nodes: list[Node] = []
-    for proto in model.graph.node:
-        node = _node(proto, len(nodes))
-        if node.op == "CastLike" and node.inputs[1] in values:
-            node, proto = _as_cast(node, values[node.inputs[1]].dtype)
-        results = None
-        if node.op not in _NOT_FOLDED and all(name in constants or not name for name in node.inputs):
-            results = _evaluate(proto, constants, opset)
-        if results is not None:
-            constants |= results
-            values |= {name: Value(array.dtype.name, array.shape) for name, array in results.items()}
-        else:
-            nodes.append(node)
+    nodes, again = list(model.graph.node), True
+    while again:
+        folding = Folding(constants, shapes.infer(model, nodes, constants), opset)
+        folding.run(nodes)
+        nodes, constants, again = folding.nodes, folding.constants, folding.again
     return Graph(
-        nodes=tuple(nodes),
+        nodes=tuple(_node(proto, number) for number, proto in enumerate(nodes)),
         constants=constants,
-        values=values,
+        values={**folding.values, **{name: shapes.of_constant(array) for name, array in constants.items()}},
         inputs=tuple(i.name for i in model.graph.input if i.name not in constants),
         outputs=tuple(o.name for o in model.graph.output),
         opset=opset,
         parameters=frozenset(tensor.name for tensor in model.graph.initializer),
+        sizes=folding.sizes,
     )
 
 
-def _infer(model: Any, constants: Mapping[str, Array]) -> dict[str, Value]:
-    """Types and shapes of all values, from a copy of the model that leaves the large weights out."""
-    import onnx
-    from onnx import helper, shape_inference
+def _with_functions(model: Any, known: Collection[str]) -> Any:
+    """The model with every operator inlined that has a definition in ONNX and is not known."""
+    import onnx.defs
+    import onnx.inliner
 
-    light = onnx.ModelProto(ir_version=model.ir_version, opset_import=model.opset_import)
-    light.graph.name = "shapes"
-    light.graph.node.extend(model.graph.node)
-    light.graph.input.extend(model.graph.input)
-    light.graph.output.extend(model.graph.output)
-    light.graph.value_info.extend(v for v in model.graph.value_info if v.name not in constants)
-    declared = {i.name for i in model.graph.input}
-    for tensor in model.graph.initializer:
-        if constants[tensor.name].nbytes <= _SMALL_BYTES:
-            light.graph.initializer.append(tensor)
-        elif tensor.name not in declared:
-            light.graph.input.append(
-                helper.make_tensor_value_info(tensor.name, tensor.data_type, list(tensor.dims))
-            )
-    inferred = shape_inference.infer_shapes(light, data_prop=True).graph
-    known = [*inferred.value_info, *inferred.input, *inferred.output]
-    return {v.name: _value(v.type.tensor_type) for v in known if v.type.HasField("tensor_type")}
-
-
-def _value(tensor_type: Any) -> Value:
-    from onnx import helper
-
-    dtype = (
-        helper.tensor_dtype_to_np_dtype(tensor_type.elem_type).name if tensor_type.elem_type else "unknown"
-    )
-    if not tensor_type.HasField("shape"):
-        return Value(dtype, None)
-    return Value(
-        dtype, tuple(d.dim_value if d.HasField("dim_value") else None for d in tensor_type.shape.dim)
+    kept = {*known, "CastLike"}
+    if all(node.op_type in kept for node in model.graph.node):
+        return model
+    return onnx.inliner.inline_selected_functions(
+        model, [("", op) for op in kept], exclude=True, inline_schema_functions=True
     )
 
 
@@ -228,32 +184,3 @@ def _plain(attribute: Any) -> Any:
     if isinstance(attribute, (str, int, float)) or not hasattr(attribute, "__iter__"):
         return attribute
     return tuple(_plain(item) for item in attribute)
-
-
-def _as_cast(node: Node, dtype: str) -> tuple[Node, Any]:
-    """CastLike says by a tensor what Cast says by a number."""
-    from onnx import helper
-
-    to = helper.np_dtype_to_tensor_dtype(np.dtype(dtype))
-    proto = helper.make_node("Cast", node.inputs[:1], node.outputs, name=node.name, to=to)
-    return Node("Cast", node.name, node.inputs[:1], node.outputs, {"to": to}, node.module, node.call), proto
-
-
-def _evaluate(proto: Any, constants: Mapping[str, Array], opset: int) -> dict[str, Array] | None:
-    """The outputs of a node whose inputs are all constant, by ONNX's reference implementation; None where it has none."""
-    import onnx
-    from onnx.reference import ReferenceEvaluator
-
-    names = [name for name in proto.input if name]
-    inputs = [onnx.ValueInfoProto(name=name) for name in names]
-    outputs = [onnx.ValueInfoProto(name=name) for name in proto.output if name]
-    model = onnx.helper.make_model(
-        onnx.helper.make_graph([proto], "constant", inputs, outputs),
-        opset_imports=[onnx.helper.make_opsetid(proto.domain, opset)],
-    )
-    try:
-        evaluator = ReferenceEvaluator(model)
-    except NotImplementedError:
-        return None
-    results = evaluator.run(None, {name: constants[name] for name in names})
-    return {output.name: np.asarray(result) for output, result in zip(outputs, results, strict=True)}

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from exporter.conversions.onnx2keras.graph import Array, Graph, Node, Shape
-from exporter.conversions.onnx2keras.layout import Layout, Plan, Step
+from exporter.conversions.onnx2keras.layout import Layout, Plan, Step, plain
 from exporter.conversions.onnx2keras.names import Unique, keras_name, layer_names
 from exporter.conversions.onnx2keras.registry import Tensor, operators
 from runtimes.errors import ConversionError
@@ -149,6 +149,8 @@ class _Model:
 
     def tensor(self, name: str, layout: Layout) -> Tensor:
         """A value in a layout: as it lives, or moved, once."""
+        if name in self.graph.constants and name not in self._tensors:
+            self._tensors[name] = {plain(self.graph.rank(name)): self._as_output(name)}
         living = self._tensors[name]
         if layout not in living:
             home = next(iter(living))
@@ -161,6 +163,16 @@ class _Model:
         first = result[0] if isinstance(result, (list, tuple)) else result
         first._keras_history.operation.name = self.names.take(name)
         return result
+
+    def _as_output(self, name: str) -> Tensor:
+        """A constant as a tensor of the model: chosen from itself and itself by something that an input computes."""
+        ops = self.keras.ops
+        constant = self.graph.constants[name]
+        tensor = next(iter(self._tensors[self.graph.inputs[0]].values()))
+        first = tensor[(slice(0, 1),) * len(tensor.shape)]
+        never = self.operation(f"{keras_name(name)}_never", ops.any, ops.not_equal(first, first))
+        same = ops.convert_to_tensor(constant, constant.dtype.name)
+        return self.operation(keras_name(name), ops.where, never, same, same)
 
     def _input(self, name: str) -> Tensor:
         layout = self.plan.inputs[name]

@@ -38,6 +38,10 @@ class Operator:
     refuse: Refuse
 
 
+_TYPES = {
+    *("bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"),
+    *("bfloat16", "float16", "float32", "float64"),
+}
 _OPERATORS: dict[str, Operator] = {}
 
 
@@ -66,6 +70,12 @@ def operators() -> Mapping[str, Operator]:
     return dict(sorted(_OPERATORS.items()))
 
 
+def _refused_type(node: Node, graph: Graph) -> str | None:
+    """The first type among the node's tensors that Keras has no tensors of."""
+    found = (graph.values[name].dtype for name in (*node.inputs, *node.outputs) if name in graph.values)
+    return next((dtype for dtype in found if dtype not in (*_TYPES, "unknown")), None)
+
+
 def _known(name: str, graph: Graph) -> bool:
     value = graph.values.get(name)
     return value is not None and value.shape is not None
@@ -73,7 +83,13 @@ def _known(name: str, graph: Graph) -> bool:
 
 def check_supported(graph: Graph) -> None:
     """Raise one ConversionError that lists every node that cannot be lowered, and why."""
-    problems, shapeless = [], []
+    problems = [] if graph.inputs else ["it has no inputs, and a Keras model must have one"]
+    problems += [
+        f"input {name!r}: a value of type {graph.values[name].dtype}"
+        for name in graph.inputs
+        if graph.values[name].dtype not in _TYPES
+    ]
+    shapeless = []
     for node in graph.nodes:
         operator = operators().get(node.op)
         unknown = next(
@@ -81,6 +97,8 @@ def check_supported(graph: Graph) -> None:
         )
         if operator is None:
             problems.append(f"{node}: unknown operator")
+        elif refused := _refused_type(node, graph):
+            problems.append(f"{node}: values of type {refused}")
         elif unknown:
             shapeless.append(f"{node}: the shape of {unknown!r} is not in the file and cannot be inferred")
         elif reason := operator.refuse(node, graph):
@@ -89,7 +107,7 @@ def check_supported(graph: Graph) -> None:
     problems = problems or shapeless
     if problems:
         raise ConversionError(
-            f"onnx2keras cannot convert {len(problems)} of the model's {len(graph.nodes)} nodes:\n  "
+            f"onnx2keras cannot convert this model of {len(graph.nodes)} nodes, for {len(problems)} reasons:\n  "
             + "\n  ".join(problems)
             + f"\nIt knows: {', '.join(operators())}."
         )

@@ -117,7 +117,7 @@ def test_every_unknown_node_is_listed_with_its_module(tmp_path: Path) -> None:
     with pytest.raises(ConversionError) as raised:
         onnx2keras.convert(tmp_path / "net.onnx", tmp_path / "net.keras", spec_of(model))
     lines = str(raised.value).splitlines()
-    assert lines[0] == "onnx2keras cannot convert 3 of the model's 5 nodes:"
+    assert lines[0] == "onnx2keras cannot convert this model of 5 nodes, for 3 reasons:"
     assert [line.strip() for line in lines[1:4]] == [
         "NonMaxSuppression node 'nms' (module head.nms): unknown operator",
         "com.example.Fancy node 'fancy': unknown operator",
