@@ -64,7 +64,9 @@ def _measure_torch(model: Any, images: Any, generator: Any) -> None:
     for norm, momentum in zip(norms, momenta, strict=True):
         norm.momentum = momentum
         deviation = norm.running_var.sqrt()
-        norm.running_mean += deviation * deviation.new_empty(deviation.shape).normal_(0, 0.2, generator=generator)
+        norm.running_mean += deviation * deviation.new_empty(deviation.shape).normal_(
+            0, 0.2, generator=generator
+        )
         norm.running_var *= deviation.new_empty(deviation.shape).uniform_(0.75, 1.25, generator=generator)
     model.eval()
 
