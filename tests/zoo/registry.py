@@ -14,17 +14,21 @@ LARGE = (3, 64, 64)
 
 @dataclass(frozen=True)
 class Model:
-    """A model: its code (a file here, or Keras's own) and its input's shape without the batch."""
+    """A model: the file in ``nets/`` that has it, or ``keras.applications`` where that is empty.
+
+    ``shape`` is its input's without the batch; ``scale`` is what pixels in [0, 1] are multiplied by.
+    """
 
     name: str
     framework: Literal["torch", "keras"]
     shape: tuple[int, ...]
     file: str = ""
+    scale: float = 1.0
 
     @property
-    def code(self) -> Path:
-        """The file that holds the function ``name``."""
-        return NETS / f"{self.file}.py"
+    def code(self) -> str:
+        """``file.py:name``, as the command line takes it."""
+        return f"{NETS / self.file}.py:{self.name}"
 
 
 def _torch(file: str, shape: tuple[int, ...], *names: str) -> list[Model]:
@@ -32,7 +36,7 @@ def _torch(file: str, shape: tuple[int, ...], *names: str) -> list[Model]:
 
 
 def _keras(side: int, *names: str) -> list[Model]:
-    return [Model(name, "keras", (side, side, 3)) for name in names]
+    return [Model(name, "keras", (side, side, 3), scale=255.0) for name in names]
 
 
 MODELS = {
@@ -63,3 +67,6 @@ MODELS = {
         *_keras(75, "InceptionV3", "InceptionResNetV2"),
     )
 }
+
+# What `make test` runs: each has something that the others do not.
+FAST = ("mobilenet_v3", "shufflenet_v2", "regnet")

@@ -1,4 +1,4 @@
-"""What the zoo runs in the children of its build: make a model with random, seeded weights and statistics.
+"""What the zoo runs in children: make a model with random, seeded weights and statistics; close sessions.
 
 A network at its initialisation hides faults: its batch norms are identities, its layer scales and position tables
 zero. So every parameter is drawn, and the running statistics are measured on noise and then moved, which keeps the
@@ -7,26 +7,24 @@ activations in the range of a trained network.
 
 from __future__ import annotations
 
-import importlib.util
 import zlib
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from exporter.sources import torch_code
+from runtimes import session_child
+
 BATCH = 8
 
 
-def make_torch(file: Path, name: str, shape: tuple[int, ...], weights: Path) -> None:
-    """Write the state_dict of the network ``name`` in ``file``; ``shape`` is its input's, without the batch."""
+def make_torch(code: str, shape: tuple[int, ...], weights: Path) -> None:
+    """Write the state_dict of the network ``file.py:name``; ``shape`` is its input's, without the batch."""
     import torch
 
-    spec = importlib.util.spec_from_file_location(file.stem, file)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    generator = torch.Generator().manual_seed(zlib.crc32(name.encode()))
-    model = getattr(module, name)()
+    generator = torch.Generator().manual_seed(zlib.crc32(code.rpartition(":")[2].encode()))
+    model = torch_code.build(code, {})
     with torch.no_grad():
         _draw_torch(model, generator)
         _measure_torch(model, torch.rand(BATCH, *shape, generator=generator), generator)
@@ -111,3 +109,36 @@ def _measure_keras(model: Any, images: np.ndarray[Any, Any], random: np.random.G
         mean, variance = (np.asarray(weight) for weight in layer.non_trainable_weights)
         layer.moving_mean.assign(mean + np.sqrt(variance) * random.normal(0, 0.2, mean.shape))
         layer.moving_variance.assign(variance * random.uniform(0.75, 1.25, variance.shape))
+
+
+def close_sessions() -> None:
+    """Let go of every session that this child has open."""
+    while session_child._open:
+        session_child._open.pop().close()
+
+
+def unnoticed(code: str, shape: tuple[int, ...], weights: Path) -> list[str]:
+    """The tensors of the network's state without which it predicts the same, to a ten-thousandth.
+
+    Each in turn takes the value of a fresh layer: 1 for a scale or a variance, else 0.
+    """
+    import torch
+
+    model = torch_code.build(code, {})
+    state = torch.load(weights, weights_only=True)
+    images = torch.rand(2, *shape, generator=torch.Generator().manual_seed(1))
+    found = []
+    with torch.inference_mode():
+        model.load_state_dict(state)
+        whole = model(images)
+        for name, tensor in state.items():
+            if tensor.is_floating_point():
+                fresh = (
+                    1.0
+                    if name.endswith("running_var") or (tensor.ndim == 1 and name.endswith("weight"))
+                    else 0.0
+                )
+                model.load_state_dict({**state, name: torch.full_like(tensor, fresh)})
+                if (model(images) - whole).norm() < 1e-4 * whole.norm():
+                    found.append(name)
+    return found
