@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import fields
 from pathlib import Path
 
-from exporter import samples
+from exporter import describe, samples
 from exporter.converters import Converters
 from exporter.source_folder import SCHEMA, SOURCE, SourceFile, open_source, save_source
 from exporter.source_kind import Given, recognise, source_kind
@@ -41,11 +41,12 @@ def bring(given: Given, chosen_samples: str | None, folder: Path, converters: Co
     with writing_to(folder):
         folder.mkdir(parents=True, exist_ok=True)
     brought = converters.get(kind.PROCESS).call(kind.bring, given, folder)
+    model = describe.checked(brought.model)
     source = SourceFile(
         schema=SCHEMA,
         framework=brought.framework or kind.FRAMEWORK,  # type: ignore[arg-type]
         weights=brought.weights,
-        model=brought.model,
+        model=model,
         kind=brought.kind or name,
         code=brought.code,
         arguments=brought.arguments,

@@ -9,8 +9,9 @@ from dataclasses import replace
 import numpy as np
 
 from exporter.source_kind import Given, OutputKind
+from runtimes import preprocess
 from runtimes.base import Array
-from runtimes.bundle import Kind, TensorSpec
+from runtimes.bundle import Kind, ModelSpec, TensorSpec
 from runtimes.errors import UsageError
 
 # An axis of one of these sizes beside two larger ones is taken for the channels of an image.
@@ -174,6 +175,23 @@ def probe(specs: Sequence[TensorSpec], batch: int, seed: int = 0) -> list[Array]
         else:
             made.append(generator.integers(0, 2, shape).astype(spec.dtype))
     return made
+
+
+def checked(model: ModelSpec) -> ModelSpec:
+    """``model`` with its preprocessing complete. Raises UsageError when its labels or preprocessing do not fit it."""
+    first = model.outputs[0]
+    if model.labels and first.kind in ("logits", "probabilities") and first.shape[1] != len(model.labels):
+        raise UsageError(
+            f"--labels names {len(model.labels)} classes; the output {first.name} has {first.shape[1]}."
+        )
+    if not model.preprocessing:
+        return model
+    spec = preprocess.image_input(model)
+    operations = preprocess.completed(model.preprocessing, spec)
+    fault = preprocess.fault(operations, spec)
+    if fault:
+        raise UsageError(f"the preprocessing does not fit input {spec.name}: {fault}.")
+    return replace(model, preprocessing=operations)
 
 
 def _text(shape: Sequence[int | None]) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from exporter import describe
+from exporter import describe, preprocess_option
 from exporter.source_kind import Given, OutputKind
 from runtimes.errors import UsageError
 
@@ -46,6 +46,7 @@ def given(source: str, options: SourceOptions) -> Given:
         ),
         layout=options.layout,
         labels=read_labels(Path(options.labels)) if options.labels else (),
+        preprocessing=preprocess_option.parse(options.preprocess) if options.preprocess else None,
         output_kind=options.output_kind or "",
         signature=options.signature,
         allow_pickle=options.allow_pickle,

@@ -85,7 +85,7 @@ def _generate(
         sizes = dict(zip(spec.layout, shape, strict=True))
         pixels = _pictures(generator, GENERATED, sizes["H"], sizes["W"], sizes["C"])
         arithmetic = [one for one in operations if one["op"] in ("scale", "normalize")]
-        made = preprocess.apply(pixels, arithmetic or [{"op": "scale", "factor": 1 / 255}])
+        made = preprocess.apply(pixels, arithmetic if operations else [{"op": "scale", "factor": 1 / 255}])
         return np.asarray(preprocess.to_layout(made, "NHWC", spec.layout), spec.dtype)
     if spec.dtype.startswith("float"):
         noise: Array = generator.standard_normal(shape)

@@ -9,6 +9,7 @@ import difflib
 import importlib
 import pkgutil
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -18,6 +19,11 @@ from runtimes.errors import UsageError
 SIDE = 28
 HELDOUT_SHARE = 0.2
 SPLIT_SEED = 0
+# What makes any picture an image of this size, in the words of ``runtimes.preprocess``.
+AS_IMAGE: tuple[dict[str, Any], ...] = (
+    {"op": "color", "mode": "L"},
+    {"op": "resize", "height": SIDE, "width": SIDE, "filter": "bilinear"},
+)
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,11 @@ from pathlib import Path
 
 import numpy as np
 
-from exporter.data import SIDE, Dataset, need_place, split
+from exporter.data import AS_IMAGE, Dataset, need_place, split
+from runtimes import preprocess
 from runtimes.base import Array
 from runtimes.errors import UsageError
+from runtimes.images import read_image
 
 
 def load(where: str) -> Dataset:
@@ -34,13 +36,5 @@ def load(where: str) -> Dataset:
 
 def read(path: Path) -> Array:
     """An image file, upright, as uint8 (28, 28) in grey. Raises UsageError for a file that is none."""
-    from PIL import Image, ImageOps
-
-    try:
-        with Image.open(path) as image:
-            upright = ImageOps.exif_transpose(image)
-            if upright.mode.startswith("I;16"):  # Pillow would clip 16 bits to 8, not scale them
-                upright = Image.fromarray((np.asarray(upright) >> 8).astype(np.uint8))
-            return np.asarray(upright.convert("L").resize((SIDE, SIDE), Image.Resampling.BILINEAR))
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise UsageError(f"{path} is no image that can be read: {error}") from None
+    grey: Array = preprocess.apply(read_image(path)[None], AS_IMAGE)[0, :, :, 0]
+    return grey

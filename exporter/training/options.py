@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from exporter.data import Dataset
+from exporter.data import AS_IMAGE, Dataset
 from exporter.source_folder import HELDOUT, SCHEMA, Epoch, History, SourceFile, save_history, save_source
 from runtimes.bundle import Kind, ModelSpec, TensorSpec
 from runtimes.errors import UsageError
@@ -72,9 +72,8 @@ def model_spec(data: Dataset, layout: str, output: str, kind: Kind) -> ModelSpec
     sizes = {"N": None, "C": 1, "H": 28, "W": 28}
     image = TensorSpec("image", "float32", tuple(sizes[axis] for axis in layout), layout, "image")
     scores = TensorSpec(output, "float32", (None, len(data.labels)), "NC", kind)
-    return ModelSpec(
-        "image_classifier", (image,), (scores,), data.labels, ({"op": "scale", "factor": 1 / 255},)
-    )
+    preprocessing = (*AS_IMAGE, {"op": "scale", "factor": 1 / 255})
+    return ModelSpec("image_classifier", (image,), (scores,), data.labels, preprocessing)
 
 
 def write_source(

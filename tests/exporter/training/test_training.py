@@ -96,7 +96,7 @@ def test_the_folder_holds_what_an_export_needs(run: Run, digits: Dataset) -> Non
     assert (source.framework, source.weights, source.parameters) == (run.framework, weights, PARAMETERS)
     assert source.versions[run.framework]
     assert source.model.labels == digits.labels
-    assert source.model.preprocessing == ({"op": "scale", "factor": 1 / 255},)
+    assert [one["op"] for one in source.model.preprocessing] == ["color", "resize", "scale"]
 
 
 def test_each_framework_states_its_own_layout_and_output(runs: dict[str, Run]) -> None:
