@@ -11,6 +11,7 @@ from typing import Any
 
 from exporter import torch_model
 from exporter.base import same_spec
+from exporter.conversions.torch2onnx.decompose import decompose_in_place
 from exporter.metadata import metadata
 from runtimes.bundle import ModelSpec
 from runtimes.errors import ConversionError
@@ -32,9 +33,13 @@ def check() -> str | None:
 
 def convert(src: Path, out: Path, spec: ModelSpec) -> None:
     """Write one ``.onnx`` file, weights inside, from a source folder."""
+    export(torch_model.load(src), out, spec)
+
+
+def export(model: Any, out: Path, spec: ModelSpec) -> None:
+    """Write a module in evaluation mode as one ``.onnx`` file, weights inside."""
     import torch
 
-    model = torch_model.load(src)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
@@ -50,17 +55,25 @@ def _export(model: Any, out: Path, spec: ModelSpec) -> None:
     """By ``torch.export``; its nodes remember the modules that they came from."""
     import torch
 
-    dynamic = [
-        {i: torch.export.Dim("batch") for i, n in enumerate(t.shape) if n is None} for t in spec.inputs
-    ]
+    examples = torch_model.example_inputs(spec)
+    batch = torch.export.Dim("batch")
+    dynamic: tuple[Any, ...] = tuple(
+        {i: batch for i, n in enumerate(t.shape) if n is None} for t in spec.inputs
+    )
+    if _takes_any_number(model):
+        dynamic = (dynamic,)
+    try:
+        captured = decompose_in_place(torch.export.export(model, examples, dynamic_shapes=dynamic))
+    except Exception:  # torch.onnx has more ways to capture a module
+        captured = model
     program = torch.onnx.export(
-        model,
-        torch_model.example_inputs(spec),
+        captured,
+        examples,
         dynamo=True,
         opset_version=OPSET,
         input_names=[tensor.name for tensor in spec.inputs],
         output_names=[tensor.name for tensor in spec.outputs],
-        dynamic_shapes=(tuple(dynamic),) if _takes_any_number(model) else tuple(dynamic),
+        dynamic_shapes=dynamic,
         verbose=False,
     )
     program.model.metadata_props.update(metadata(spec))

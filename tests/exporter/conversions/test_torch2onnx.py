@@ -1,0 +1,24 @@
+"""PyTorch to ONNX: operators written in place, and those that only PyTorch's own decomposition knows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch2onnx_child as child
+
+from runtimes.client import Worker
+
+
+@pytest.fixture(scope="module")
+def torch_child() -> Iterator[Worker]:
+    with Worker({"PYTHONPATH": str(Path(__file__).parent), "CUDA_VISIBLE_DEVICES": "-1"}) as worker:
+        yield worker
+
+
+@pytest.mark.parametrize("name", child.CASES)
+def test_predicts_what_the_module_predicts(name: str, torch_child: Worker) -> None:
+    export = torch_child.call(child.export, name)
+    assert export.error < 1e-5
+    assert export.traced_again == child.CASES[name][1]
