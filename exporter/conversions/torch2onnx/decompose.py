@@ -66,7 +66,11 @@ def _adaptive_pools() -> tuple[Any, ...]:
     import torch
 
     aten = torch.ops.aten
-    return aten.adaptive_avg_pool1d.default, aten.adaptive_avg_pool2d.default, aten.adaptive_avg_pool3d.default
+    return (
+        aten.adaptive_avg_pool1d.default,
+        aten.adaptive_avg_pool2d.default,
+        aten.adaptive_avg_pool3d.default,
+    )
 
 
 def _functional(node: Node) -> Any:
