@@ -65,7 +65,7 @@ def to_keras(src: Path, spec: ModelSpec) -> Any:
 
 
 def keras_spec(spec: ModelSpec) -> ModelSpec:
-    """The Keras side of an ONNX model: every tensor of rank 4 that is declared NCHW is NHWC, the others are as they were."""
+    """The Keras side of an ONNX model: tensors declared NCHW (NCW, NCDHW) are NHWC, the others as they were."""
     return replace(
         spec,
         inputs=tuple(_keras_tensor(tensor) for tensor in spec.inputs),
@@ -79,7 +79,8 @@ artifact_spec = keras_spec
 def keras_order(tensor: TensorSpec) -> tuple[int, ...]:
     """Axis i of the Keras model's input or output is axis ``order[i]`` of ONNX's."""
     rank = len(tensor.shape)
-    return (0, 2, 3, 1) if rank == 4 and tensor.layout == "NCHW" else tuple(range(rank))
+    first = rank > 2 and tensor.layout.startswith("NC")
+    return (0, *range(2, rank), 1) if first else tuple(range(rank))
 
 
 def _keras_tensor(tensor: TensorSpec) -> TensorSpec:

@@ -54,10 +54,8 @@ class Call:
 
     @property
     def layout(self) -> Layout:
-        """The layout of the first input."""
-        layout = self._step.wants[0]
-        assert layout is not None
-        return layout
+        """The layout of the first input that is computed."""
+        return next(layout for layout in self._step.wants if layout)
 
     @property
     def output_layout(self) -> Layout:
@@ -105,7 +103,8 @@ class Call:
 
         A second node with the same weights and attributes applies the same layer.
         """
-        key = (kind, self.node.inputs[1:], self.layout.flat, repr(self.node.attributes), repr(config))
+        constants = tuple(name for name in self.node.inputs if name in self.graph.constants)
+        key = (kind, suffix, constants, self.layout.flat, repr(self.node.attributes), repr(config))
         if weights and key in self._model.shared:
             return self._model.shared[key]
         layer = kind(name=self._model.names.take(self.name + suffix), dtype=self.dtype, **config)

@@ -6,7 +6,7 @@ import io
 import re
 import warnings
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -83,12 +83,12 @@ def model_of(case: Case) -> Any:
 
 
 def spec_of(model: Any, layout: str = "NCHW") -> ModelSpec:
-    """What a person would declare of a model: its names and shapes, and ``layout`` for every image."""
+    """What a person would declare of a model: its names and shapes, and ``layout`` for every tensor of its rank."""
 
     def tensor(value: Any) -> TensorSpec:
         dims = value.type.tensor_type.shape.dim
         shape = tuple(dim.dim_value if dim.HasField("dim_value") else None for dim in dims)
-        return TensorSpec(value.name, "float64", shape, layout if len(shape) == 4 else "")
+        return TensorSpec(value.name, "float64", shape, layout if len(shape) == len(layout) else "")
 
     return ModelSpec("case", tuple(map(tensor, model.graph.input)), tuple(map(tensor, model.graph.output)))
 
@@ -112,7 +112,8 @@ def _run_case(name: str, case: Case, folder: Path) -> Verdict:
             for key, dims in case.shapes.items()
             if key.startswith("x")
         }
-        [expected] = ReferenceEvaluator(model).run(None, feeds)
+        means = model_of(replace(case, text=case.means)) if case.means else model
+        [expected] = ReferenceEvaluator(means).run(None, feeds)
         moved = [feeds[t.name].transpose(onnx2keras.keras_order(t)) for t in spec.inputs]
         outputs = np.asarray(converted(moved[0] if len(moved) == 1 else moved, training=False))
         expected = expected.transpose(onnx2keras.keras_order(spec.outputs[0]))
