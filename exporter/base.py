@@ -14,7 +14,7 @@ from typing import Literal, Protocol, cast
 from runtimes.bundle import ModelSpec
 from runtimes.errors import UsageError
 
-Process = Literal["torch", "tensorflow", "keras-torch"]
+Process = Literal["torch", "tensorflow", "keras-torch", "onnx"]
 
 
 class Conversion(Protocol):

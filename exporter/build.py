@@ -57,12 +57,17 @@ def build(
     """Write the bundle of the source folder at ``target``, replacing an earlier one only when this one is whole.
 
     ``wanted`` are formats; empty means all. ``on_step`` hears the name of each step before it, and how many there are.
-    Raises OutputError when the folder cannot be written; a conversion that fails becomes a Failure.
+    Raises OutputError when the folder cannot be written, UnavailableError when the source can become nothing that is
+    wanted; a conversion that fails becomes a Failure.
     """
     check_formats(wanted)
     described = open_source(source)
-    known = edges()
-    routes = plan(described.framework, list(wanted) or formats(), known)
+    reasons = described.loader.UNREACHABLE
+    asked = list(wanted) or formats()
+    reachable = [format for format in asked if format not in reasons]
+    if not reachable:
+        raise UnavailableError(f"no {asked[0]} from this source: {reasons[asked[0]]}")
+    routes = plan(described.framework, reachable, edges())
     tell = on_step or (lambda step, of: None)
     total = steps(routes) + 1
     for process in dict.fromkeys(conversion(name).PROCESS for way in routes.values() for name in way):
@@ -74,6 +79,9 @@ def build(
         tell(REFERENCE, total)
         worker = converters.get(described.loader.PROCESS)
         worker.call(write_reference, fresh / "source", fresh / REFERENCE)
+        made.failures |= {
+            format: Failure(format, "", reasons[format]) for format in asked if format in reasons
+        }
         manifest = _describe(fresh, described, routes, made)
         save_manifest(fresh, manifest)
     return manifest
@@ -170,5 +178,5 @@ def _describe(
         model=source.model,
         source=Source(source.framework, source.kind, "source", source.versions, source.parameters),
         artifacts=tuple(artifacts),
-        failures=tuple(made.failures[format] for format in routes if format in made.failures),
+        failures=tuple(made.failures[format] for format in sorted(made.failures) if format in FILES),
     )

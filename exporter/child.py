@@ -7,11 +7,17 @@ import importlib
 
 from runtimes.machine import versions_of
 
-_IMPORTS = {"torch": ("torch",), "tensorflow": ("tensorflow", "keras"), "keras-torch": ("torch", "keras")}
+_IMPORTS = {
+    "torch": ("torch",),
+    "tensorflow": ("tensorflow", "keras"),
+    "keras-torch": ("torch", "keras"),
+    "onnx": ("onnx",),
+}
 _DISTRIBUTIONS = {
     "torch": ("torch", "onnx", "onnxscript"),
     "tensorflow": ("tensorflow", "tensorflow-cpu", "keras", "onnx", "tf2onnx"),
     "keras-torch": ("torch", "keras"),
+    "onnx": ("onnx",),
 }
 
 

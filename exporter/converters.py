@@ -17,6 +17,7 @@ ENVIRONMENT: Mapping[str, Mapping[str, str]] = {
     "torch": {"CUDA_VISIBLE_DEVICES": "-1"},
     "tensorflow": {"CUDA_VISIBLE_DEVICES": "-1", "KERAS_BACKEND": "tensorflow"},
     "keras-torch": {"CUDA_VISIBLE_DEVICES": "-1", "KERAS_BACKEND": "torch"},
+    "onnx": {},
 }
 
 

@@ -53,13 +53,15 @@ class Done:
     measured: tuple[BenchRow, ...]
     failures: tuple[Failure, ...]
     report: Path
+    asked: tuple[str, ...] = ()
 
     @property
     def exit_code(self) -> int:
         """That of the worst: a failed conversion before a verdict, a verdict before a measurement."""
-        if self.failures:
+        if any(not failure.is_unreachable for failure in self.failures):
             return 4
-        return exit_code(self.verified) or (exit_code(self.measured) if self.measured else 0)
+        worst = exit_code(self.verified) or (exit_code(self.measured) if self.measured else 0)
+        return worst or (6 if any(failure.format in self.asked for failure in self.failures) else 0)
 
 
 def run(job: Job, steps: Steps) -> Done:
@@ -93,7 +95,7 @@ def run(job: Job, steps: Steps) -> Done:
     with steps.stage("report"):
         agreement(job.out)
         written = report(job.out)
-    return Done(tuple(verified), tuple(measured), failures, written.html)
+    return Done(tuple(verified), tuple(measured), failures, written.html, job.formats)
 
 
 def _write_bundles(job: Job, targets: dict[str, Path], steps: Steps) -> tuple[Failure, ...]:

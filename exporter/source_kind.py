@@ -9,10 +9,12 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import pkgutil
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol, cast
 
+from exporter.base import Process
 from runtimes.base import Session
 from runtimes.bundle import ModelSpec, TensorSpec
 from runtimes.errors import NotAModelError, UsageError
@@ -71,15 +73,17 @@ class SourceKind(Protocol):
     """A module in ``exporter/sources/``.
 
     ``FRAMEWORK`` is where the conversions start, ``PROCESS`` its child, ``OPTIONS`` the fields of ``Given`` that it
-    reads beyond those that say what the tensors are.
+    reads beyond those that say what the tensors are, ``UNREACHABLE`` the formats that it cannot become, and why.
     """
 
     @property
     def FRAMEWORK(self) -> Framework: ...  # noqa: N802
     @property
-    def PROCESS(self) -> Literal["torch", "tensorflow"]: ...  # noqa: N802
+    def PROCESS(self) -> Process: ...  # noqa: N802
     @property
     def OPTIONS(self) -> tuple[str, ...]: ...  # noqa: N802
+    @property
+    def UNREACHABLE(self) -> Mapping[str, str]: ...  # noqa: N802
 
     def recognises(self, given: Given) -> bool:
         """Whether this is a source of this kind, by its content and without a framework."""

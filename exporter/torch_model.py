@@ -28,7 +28,7 @@ def check() -> str | None:
 
 
 def load(folder: Path) -> Any:
-    """The ``torch.nn.Module`` of a source folder, in evaluation mode, on the CPU, giving a tensor or a tuple.
+    """The ``torch.nn.Module`` of a source folder, in evaluation mode, on the CPU.
 
     Raises NotAModelError when the weights do not fit the code.
     """
@@ -87,28 +87,6 @@ def output_names(value: Any) -> list[str]:
     return ["output"] if count == 1 else [f"output_{number}" for number in range(count)]
 
 
-def flat(model: Any, spec: ModelSpec) -> Any:
-    """``model``, or a module around it that gives a tensor or a tuple where it gives a dictionary or a nesting."""
-    import torch
-
-    value = run(model, describe.probe(spec.inputs, 2))
-    if isinstance(value, torch.Tensor):
-        return model
-    if type(value) in (tuple, list) and all(isinstance(item, torch.Tensor) for item in value):
-        return model
-
-    class Flat(torch.nn.Module):  # type: ignore[misc]
-        def __init__(self) -> None:
-            super().__init__()
-            self.model = model
-
-        def forward(self, *tensors: Any) -> Any:
-            found = flatten(self.model(*tensors))
-            return found[0] if len(found) == 1 else tuple(found)
-
-    return Flat().eval()
-
-
 def completed(given: Given, own: ModelSpec | None) -> Given:
     """What the person said, completed by what a file of fwexport's own says of itself."""
     if own is None:
@@ -129,7 +107,10 @@ def example_inputs(spec: ModelSpec) -> tuple[Any, ...]:
 
 
 def trace(model: Any, examples: tuple[Any, ...]) -> Any:
-    """``torch.jit.trace``, which works on for years after its deprecation notice."""
+    """``torch.jit.trace``, which works on for years after its deprecation notice.
+
+    What is traced gives a tensor or a tuple, also where the module gives a dictionary. Raises ConversionError.
+    """
     import torch
 
     if isinstance(model, torch.jit.ScriptModule):
@@ -137,9 +118,30 @@ def trace(model: Any, examples: tuple[Any, ...]) -> Any:
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")
         try:
-            return torch.jit.trace(model, examples, check_trace=False)
+            return torch.jit.trace(_flat(model, examples), examples, check_trace=False)
         except Exception as error:
             raise ConversionError(f"torch.jit cannot trace the model: {error}") from error
+
+
+def _flat(model: Any, examples: tuple[Any, ...]) -> Any:
+    """``model``, or a module around it that gives a tuple where it gives a dictionary or a nesting."""
+    import torch
+
+    value = model(*examples)
+    if isinstance(value, torch.Tensor):
+        return model
+    if type(value) in (tuple, list) and all(isinstance(item, torch.Tensor) for item in value):
+        return model
+
+    class Flat(torch.nn.Module):  # type: ignore[misc]
+        def __init__(self) -> None:
+            super().__init__()
+            self.model = model
+
+        def forward(self, *tensors: Any) -> Any:
+            return tuple(flatten(self.model(*tensors)))
+
+    return Flat().eval()
 
 
 def parameters(model: Any) -> int:

@@ -78,11 +78,19 @@ class Artifact:
 
 @dataclass(frozen=True)
 class Failure:
-    """A format that was asked for and could not be written, and why."""
+    """A format that was asked for and could not be written, and why.
+
+    ``edge`` is the conversion that failed, "" where there is none: this source cannot become that format.
+    """
 
     format: str
     edge: str
     message: str
+
+    @property
+    def is_unreachable(self) -> bool:
+        """Whether no conversion leads there, rather than one that failed."""
+        return not self.edge
 
 
 @dataclass(frozen=True)

@@ -77,7 +77,12 @@ def noise_floor(runs: Sequence[Array], y64: Array, kind: Kind, real: Array) -> A
 
 
 def refuse_reference(y64: Array, noise: Array, kind: Kind) -> str:
-    """Why this y64 cannot judge anything, or "": the classic trap is float64 that was computed in float32."""
+    """Why this y64 cannot judge anything, or "": the classic trap is float64 that was computed in float32.
+
+    Integers and bools have no precision to check: an output of classes or indices.
+    """
+    if y64.dtype.kind in "iub":
+        return ""
     if y64.dtype != np.float64:
         return f"the reference is {y64.dtype}, not float64"
     if not np.isfinite(y64).all():

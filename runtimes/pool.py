@@ -66,7 +66,8 @@ def cells(
         for name in asked:
             if name not in known:
                 have = ", ".join(known) or "none"
-                raise UsageError(f"{bundle.folder} has no {kind} {name!r}; what it has: {have}.")
+                why = next((f": {f.message}" for f in bundle.manifest.failures if f.format == name), "")
+                raise UsageError(f"{bundle.folder} has no {kind} {name!r}{why}; what it has: {have}.")
     wanted = list(devices) or (["cpu", "gpu"] if gpus() else ["cpu"])
     found = [
         Cell(bundle, bundle.folder, format, name, own, backend)

@@ -23,7 +23,7 @@ import numpy as np
 
 from runtimes.base import Array, Feeds, Session
 from runtimes.bundle import TensorSpec
-from runtimes.errors import UsageError
+from runtimes.errors import ConversionError, UnavailableError, UsageError
 from runtimes.files import write_npz
 from runtimes.parity import margins, noise_floor, refuse_reference
 
@@ -110,24 +110,32 @@ def build(
     if generated:
         notes.append(GENERATED_NOTE)
     pool, labels = _affordable(heldout, labels, notes)
-    exact = open_session(Variant(precision="float64"))
-    begin = time.perf_counter()
-    pool64 = run_in_batches(exact, pool, 32)
-    per_sample_s = (time.perf_counter() - begin) / max(1, len(labels))
+    refused = ""
+    try:
+        exact = open_session(Variant(precision="float64"))
+        per_sample_s = _seconds_per_sample(exact, pool)
+    except (UnavailableError, ConversionError) as error:
+        refused = str(error)
+        exact = open_session(Variant())
+        per_sample_s = _seconds_per_sample(exact, pool)
+    most = max(4, int(MAX_SECONDS / max(per_sample_s * (2 + len(runs)), 1e-9)))
+    if len(labels) > most:
+        notes.append(
+            f"{most} samples instead of {len(labels)}: the source takes {per_sample_s:.2g} s for each"
+        )
+        pool, labels = _first(pool, most), labels[:most]
+    pool64 = _as_float64(run_in_batches(exact, pool, 32))
     chosen, roles = choose_samples(pool64[outputs[0].name], outputs[0].kind)
-    affordable = max(4, int(MAX_SECONDS / max(per_sample_s * (2 + len(runs)), 1e-9)))
-    if len(chosen) > affordable:
-        notes.append(f"{affordable} real samples instead of {len(chosen)}: the source is slow in float64")
-        chosen, roles = chosen[:affordable], roles[:affordable]
     extra = sentinels(pool)
     inputs = {name: np.concatenate([pool[name][chosen], extra[name]]) for name in pool}
     all_roles = np.concatenate([roles, np.full(len(next(iter(extra.values()))), "sentinel")])
-    y64 = run_in_batches(exact, inputs, 32)
+    extra64 = _as_float64(run_in_batches(exact, extra, 32))
+    y64 = {name: np.concatenate([pool64[name][chosen], extra64[name]]) for name in pool64}
     results = []
     for variant in runs:
         session = open_session(variant)
         results.append(run_in_batches(session, inputs, variant.batch or len(all_roles)))
-    noise, refused = {}, ""
+    noise = {}
     for spec in outputs:
         single = [result[spec.name] for result in results]
         real = all_roles != "sentinel"
@@ -135,7 +143,7 @@ def build(
         refused = refused or refuse_reference(y64[spec.name], noise[spec.name], spec.kind)
     names = tuple(variant.name for variant in runs)
     if generated:
-        all_roles[all_roles == "real"] = "generated"
+        all_roles = np.where(all_roles == "real", "generated", all_roles)
         pool, labels, pool64 = _first(pool, 0), labels[:0], _first(pool64, 0)
     return Reference(inputs, all_roles, y64, noise, pool, labels, pool64, names, refused, tuple(notes))
 
@@ -156,7 +164,7 @@ def sentinels(pool: Mapping[str, Array]) -> dict[str, Array]:
     """Inputs that show one fault each, in the range of the real ones: shape (k, ...) for each input.
 
     All low, all high, one high element off the diagonal, a ramp along each of the two longest axes, and each
-    channel alone when there are several.
+    channel alone when there are several. Where one input has more of them than another, the other's come round again.
     """
     made: dict[str, Array] = {}
     for name, real in pool.items():
@@ -177,7 +185,8 @@ def sentinels(pool: Mapping[str, Array]) -> dict[str, Array]:
                 np.moveaxis(only, axis, 0)[channel] = high
                 rows.append(only)
         made[name] = np.stack(rows).astype(real.dtype)
-    return made
+    count = max(len(rows) for rows in made.values())
+    return {name: rows[np.arange(count) % len(rows)] for name, rows in made.items()}
 
 
 def run_in_batches(session: Session, inputs: Feeds, batch: int) -> dict[str, Array]:
@@ -191,6 +200,22 @@ def run_in_batches(session: Session, inputs: Feeds, batch: int) -> dict[str, Arr
         for at in range(0, total, size)
     ]
     return {name: np.concatenate([part[name] for part in parts])[:total] for name in parts[0]}
+
+
+def _seconds_per_sample(session: Session, pool: Feeds) -> float:
+    """Seconds for one more sample, once the session has run."""
+    few = _first(pool, 4)
+    run_in_batches(session, few, 4)
+    begin = time.perf_counter()
+    run_in_batches(session, few, 4)
+    return (time.perf_counter() - begin) / len(next(iter(few.values())))
+
+
+def _as_float64(group: Feeds) -> dict[str, Array]:
+    """Floating outputs as float64, which they are unless the source has no float64: then the reference is refused."""
+    return {
+        name: array.astype(np.float64) if array.dtype.kind == "f" else array for name, array in group.items()
+    }
 
 
 def fixed_batch(inputs: Sequence[TensorSpec]) -> int | None:

@@ -75,8 +75,21 @@ def verify(folder: Path, options: VerifyOptions, pool: Pool, on_row: OnRow | Non
         save(out / VERIFY, VerifyResult(SCHEMA, created, state, every, reference.notes))
         if on_row:
             on_row(row)
+    if not (options.formats or options.runtimes):
+        rows += _unreachable(bundle)
+        save(out / VERIFY, VerifyResult(SCHEMA, created, state, tuple(rows), reference.notes))
     write_npz(out / PREDICTIONS, predictions)
     return VerifyResult(SCHEMA, created, state, tuple(rows), reference.notes)
+
+
+def _unreachable(bundle: Bundle) -> list[VerifyRow]:
+    """A row for each format that this source cannot become."""
+    framework = bundle.manifest.source.framework
+    return [
+        VerifyRow(framework, failure.format, "-", "cpu", "-", "unavailable", failure.message)
+        for failure in bundle.manifest.failures
+        if failure.is_unreachable
+    ]
 
 
 def _start(cell: Cell, pool: Pool) -> None:

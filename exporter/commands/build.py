@@ -88,7 +88,8 @@ def command(
         if done.measured:
             print_bench(done.measured)
         for failure in done.failures:
-            click.echo(f"no {failure.format}: {failure.edge}: {failure.message}")
+            if not failure.is_unreachable:  # those are rows of the table
+                click.echo(f"no {failure.format}: {failure.edge}: {failure.message}")
         click.echo(f"report: {done.report}")
     steps.say("seconds: " + ", ".join(f"{name} {seconds:.1f}" for name, seconds in steps.seconds.items()))
     return done.exit_code

@@ -42,5 +42,8 @@ def command(source: str, formats: tuple[str, ...], out: Path, **about: object) -
     for artifact in manifest.artifacts:
         click.echo(f"{out / artifact.path}\t{artifact.format}\t{artifact.size_bytes:,} bytes")
     for failure in manifest.failures:
-        click.echo(f"fwexport: no {failure.format}: {failure.edge}: {failure.message}", err=True)
-    return 4 if manifest.failures else 0
+        why = f"{failure.edge}: {failure.message}" if failure.edge else failure.message
+        click.echo(f"fwexport: no {failure.format}: {why}", err=True)
+    if any(not failure.is_unreachable for failure in manifest.failures):
+        return 4
+    return 6 if any(failure.format in formats for failure in manifest.failures) else 0

@@ -19,6 +19,7 @@ from runtimes.reference import Variant
 FRAMEWORK = "torch"
 PROCESS = "torch"
 OPTIONS: tuple[str, ...] = ()
+UNREACHABLE: dict[str, str] = {}
 
 WEIGHTS = "model.pt2"
 
@@ -47,9 +48,8 @@ def bring(given: Given, folder: Path) -> Brought:
 
 
 def load(folder: Path) -> Any:
-    """The program as a module, giving a tensor or a tuple."""
-    source = open_source(folder)
-    return torch_model.flat(_read(folder / source.weights).module(), source.model)
+    """The program as a module."""
+    return _read(folder / open_source(folder).weights).module()
 
 
 def open_session(folder: Path, variant: Variant) -> Session:

@@ -15,6 +15,7 @@ from runtimes.reference import Variant
 FRAMEWORK = "keras"
 PROCESS = "tensorflow"
 OPTIONS: tuple[str, ...] = ()
+UNREACHABLE: dict[str, str] = {}
 
 WEIGHTS = "model.keras"
 

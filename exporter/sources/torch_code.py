@@ -24,6 +24,7 @@ from runtimes.reference import Variant
 FRAMEWORK = "torch"
 PROCESS = "torch"
 OPTIONS: tuple[str, ...] = ("weights", "arguments", "allow_pickle", "allow_extra_keys")
+UNREACHABLE: dict[str, str] = {}
 
 WEIGHTS = "weights.pt"
 
@@ -73,7 +74,7 @@ def load(folder: Path) -> Any:
         model.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
     except Exception as error:
         raise NotAModelError(f"{path} does not hold the weights of {source.code}: {error}") from error
-    return torch_model.flat(model, source.model)
+    return model
 
 
 def open_session(folder: Path, variant: Variant) -> Session:

@@ -21,6 +21,7 @@ from runtimes.reference import Variant
 FRAMEWORK = "torch"
 PROCESS = "torch"
 OPTIONS: tuple[str, ...] = ()
+UNREACHABLE: dict[str, str] = {}
 
 WEIGHTS = "model.torchscript"
 FLOAT32, FLOAT64 = 6, 7  # PyTorch's numbers for its scalar types, as they stand in a graph

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import inspect
 import io
 import warnings
 from pathlib import Path
@@ -57,11 +56,7 @@ def _export(model: Any, out: Path, spec: ModelSpec) -> None:
 
     examples = torch_model.example_inputs(spec)
     batch = torch.export.Dim("batch")
-    dynamic: tuple[Any, ...] = tuple(
-        {i: batch for i, n in enumerate(t.shape) if n is None} for t in spec.inputs
-    )
-    if _takes_any_number(model):
-        dynamic = (dynamic,)
+    dynamic = tuple({i: batch for i, n in enumerate(t.shape) if n is None} for t in spec.inputs)
     try:
         captured = decompose_in_place(torch.export.export(model, examples, dynamic_shapes=dynamic))
     except Exception:  # torch.onnx has more ways to capture a module
@@ -102,9 +97,3 @@ def _export_script(model: Any, out: Path, spec: ModelSpec) -> None:
     onnx.helper.set_model_props(found, metadata(spec))
     found.producer_name = "fwexport"
     onnx.save(found, str(out))
-
-
-def _takes_any_number(model: Any) -> bool:
-    """Whether forward is declared with ``*tensors``: torch.export then wants the shapes as one argument."""
-    kinds = [parameter.kind for parameter in inspect.signature(model.forward).parameters.values()]
-    return kinds == [inspect.Parameter.VAR_POSITIONAL]
