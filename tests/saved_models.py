@@ -43,6 +43,7 @@ SPECS = {
     "activations": ModelSpec("activations", (SMALL,), (_out("out", 8),)),
     "batch_norms": ModelSpec("batch_norms", (SMALL,), (_out("out", 8),)),
     "grouped": ModelSpec("grouped", (SMALL,), (_out("out", 8),)),
+    "substitutes": ModelSpec("substitutes", (SMALL,), (_out("out", 12),)),
     "refused": ModelSpec("refused", (ROW,), (_out("out", 4),)),
     "huge_integer": ModelSpec("huge_integer", (TensorSpec("index", "int64", (None,)),), (_out("out", 1),)),
 }
@@ -206,6 +207,19 @@ def _grouped(tf: Any, weight: Weight) -> Forward:
     return forward
 
 
+def _substitutes(tf: Any, weight: Weight) -> Forward:
+    """What else TF.js has no kernel for; rolled by both signs, along one axis and two."""
+    scale = weight(3)
+
+    def forward(x: Any) -> tuple[Any, ...]:
+        x = tf.nn.softsign(tf.nn.gelu(4 * x - 2, approximate=False) * scale)
+        x = tf.roll(tf.roll(x, (-3, 2), (1, 2)), 9, 1)
+        ramp = tf.reshape(tf.range(16.0), (4, 4, 1))
+        return (tf.reduce_mean(tf.nn.space_to_depth(x, 2) * ramp, (1, 2)),)
+
+    return forward
+
+
 def _refused(tf: Any, weight: Weight) -> Forward:
     scale = weight(4)
     return lambda row: (tf.math.lgamma(row) + tf.math.bessel_i0e(row) * scale,)
@@ -226,6 +240,7 @@ _KINDS: dict[str, Callable[[Any, Weight], Forward]] = {
     "activations": _activations,
     "batch_norms": _batch_norms,
     "grouped": _grouped,
+    "substitutes": _substitutes,
     "refused": _refused,
     "huge_integer": _huge_integer,
 }

@@ -9,7 +9,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from exporter.conversions.savedmodel2tfjs import grouped
+from exporter.conversions.savedmodel2tfjs import substitutes
 from runtimes.bundle import ModelSpec
 from runtimes.errors import ConversionError
 
@@ -72,8 +72,8 @@ def optimise(frozen: Frozen) -> Any:
     Where remap fuses what TF.js cannot run, the contraction is kept out of its reach; where that is not enough,
     the graph stays unfused.
     """
-    inlined = grouped.without_compiled_calls(frozen.graph_def)
-    clean = grouped.without_groups(_grappler(inlined, frozen.signature, FIRST_PASSES))
+    inlined = substitutes.without_compiled_calls(frozen.graph_def)
+    clean = substitutes.substitute(_grappler(inlined, frozen.signature, FIRST_PASSES))
     barred: set[str] = set()
     chosen = clean
     for _ in range(2):
