@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import fields
 from pathlib import Path
 
-from exporter import describe, samples
+from exporter import describe, real_samples, samples
 from exporter.converters import Converters
 from exporter.source_folder import SCHEMA, SOURCE, SourceFile, open_source, save_source
 from exporter.source_kind import Given, recognise, source_kind
@@ -20,6 +20,14 @@ SPELLED = {
     "allow_pickle": "--allow-pickle",
     "allow_extra_keys": "--allow-extra-keys",
 }
+# Those that say what the tensors are, which every kind reads.
+DESCRIBING = {
+    "inputs": "--input",
+    "layout": "--layout",
+    "labels": "--labels",
+    "preprocessing": "--preprocess",
+    "output_kind": "--output-kind",
+}
 
 
 def bring(given: Given, chosen_samples: str | None, folder: Path, converters: Converters) -> SourceFile:
@@ -30,7 +38,7 @@ def bring(given: Given, chosen_samples: str | None, folder: Path, converters: Co
     """
     name = recognise(given)
     kind = source_kind(name)
-    unread = unread_options(given, kind.OPTIONS)
+    unread = unread_options(given, (*kind.OPTIONS, *DESCRIBING))
     if unread:
         raise UsageError(
             f"{', '.join(unread)}: {given.source} ({name.replace('_', ' ')}) takes no such option."
@@ -42,6 +50,7 @@ def bring(given: Given, chosen_samples: str | None, folder: Path, converters: Co
         folder.mkdir(parents=True, exist_ok=True)
     brought = converters.get(kind.PROCESS).call(kind.bring, given, folder)
     model = describe.checked(brought.model)
+    found = real_samples.load(chosen_samples, model) if chosen_samples else samples.generated(model)
     source = SourceFile(
         schema=SCHEMA,
         framework=brought.framework or kind.FRAMEWORK,  # type: ignore[arg-type]
@@ -52,10 +61,9 @@ def bring(given: Given, chosen_samples: str | None, folder: Path, converters: Co
         arguments=brought.arguments,
         parameters=brought.parameters,
         versions=brought.versions,
-        notes=brought.notes,
+        notes=brought.notes + found.notes,
     )
     save_source(folder, source)
-    found = samples.load(chosen_samples, source.model) if chosen_samples else samples.generated(source.model)
     samples.write_samples(folder, found)
     return source
 
@@ -65,7 +73,7 @@ def unread_options(given: Given, read: tuple[str, ...]) -> list[str]:
     defaults = {field.name: field.default for field in fields(Given)}
     return [
         option
-        for name, option in SPELLED.items()
+        for name, option in (SPELLED | DESCRIBING).items()
         if name not in read and getattr(given, name) not in (defaults[name], {})
     ]
 
@@ -78,6 +86,12 @@ def source_folder(given: Given, chosen_samples: str | None, scratch: Path, conve
     if not (given.path / SOURCE).exists():
         bring(given, chosen_samples, scratch, converters)
         return scratch
+    idle = [*unread_options(given, ()), *(["--samples"] if chosen_samples else [])]
+    if idle:
+        raise UsageError(
+            f"{', '.join(idle)}: {given.source} is a source folder; it says and holds all that by itself. "
+            "Give these where the model itself is the source."
+        )
     code = open_source(given.path).code
     if code and not code.startswith("exporter.training."):
         raise UsageError(

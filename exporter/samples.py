@@ -38,6 +38,7 @@ class Samples:
     inputs: dict[str, Array]
     labels: Array
     generated: bool = False
+    notes: tuple[str, ...] = ()
 
 
 def read_samples(folder: Path) -> Samples:
@@ -63,11 +64,6 @@ def write_samples(folder: Path, samples: Samples) -> None:
     write_npz(
         folder / HELDOUT, {**arrays, "labels": samples.labels, "generated": np.array(samples.generated)}
     )
-
-
-def load(chosen: str, model: ModelSpec) -> Samples:
-    """The samples that ``npz:FILE`` or ``folder:DIR`` names, as the model takes them. Raises UsageError."""
-    raise UsageError(f"--samples {chosen}: use npz:FILE or folder:DIR.")
 
 
 def generated(model: ModelSpec) -> Samples:

@@ -274,6 +274,15 @@ def test_a_full_disk_is_one_message_and_nothing_is_left(small_disk: Path, bundle
     assert list(small_disk.iterdir()) == []
 
 
+def test_a_source_folder_takes_no_description(tmp_path: Path, bundles: dict[str, Path]) -> None:
+    source = bundles["torch"] / "source"
+    done = fwexport(
+        "export", source, "--labels", source / "source.json", "--samples", "npz:a", "-o", tmp_path / "o"
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "--labels, --samples" in done.stderr
+
+
 def test_a_source_folder_cannot_name_code_that_is_not_ours(tmp_path: Path, bundles: dict[str, Path]) -> None:
     source = Path(shutil.copytree(bundles["torch"] / "source", tmp_path / "source"))
     described = json.loads((source / "source.json").read_text())
