@@ -144,15 +144,26 @@ def parse(model: Any, known: Collection[str] = ()) -> Graph:
 
 def _with_functions(model: Any, known: Collection[str]) -> Any:
     """The model with every operator inlined that has a definition in ONNX and is not known."""
-    import onnx.defs
+    import onnx
     import onnx.inliner
 
     kept = {*known, "CastLike"}
     if all(node.op_type in kept for node in model.graph.node):
         return model
-    return onnx.inliner.inline_selected_functions(
-        model, [("", op) for op in kept], exclude=True, inline_schema_functions=True
+    typed = onnx.ModelProto()
+    typed.CopyFrom(model)
+    declared = {value.name for value in model.graph.input}
+    typed.graph.input.extend(  # the inliner asks for the types of a call's inputs, and knows none of initialisers
+        onnx.helper.make_tensor_value_info(tensor.name, tensor.data_type, tensor.dims)
+        for tensor in model.graph.initializer
+        if tensor.name not in declared
     )
+    try:
+        return onnx.inliner.inline_selected_functions(
+            typed, [("", op) for op in kept], exclude=True, inline_schema_functions=True
+        )
+    except RuntimeError:  # its own failed assertions; the operators stay, and are refused by name
+        return model
 
 
 def _node(proto: Any, number: int) -> Node:

@@ -81,12 +81,25 @@ class Call:
         """An input that is a constant, as ONNX has it; None when it is computed or absent."""
         return self.graph.constant(self.node, index)
 
-    def operand(self, index: int) -> Tensor:
-        """An input of a broadcasting operator: a tensor, or a constant moved into the output's layout."""
+    def operand(self, index: int, dtype: str | None = None) -> Tensor:
+        """An input of a broadcasting operator in the output's layout: a constant, or a tensor; of this type."""
         constant = self.constant(index)
-        if constant is None:
+        if constant is not None:
+            return aligned(constant.astype(dtype or constant.dtype), self.output_layout)
+        return self.cast(self._full_rank(index), dtype or self.graph.dtype(self.node.inputs[index]))
+
+    def _full_rank(self, index: int) -> Tensor:
+        """A tensor whose axes, if they are fewer than the output's, lie where they broadcast."""
+        shape, order = self.shape(index), self.output_layout.order
+        missing = len(order) - len(shape)
+        if not shape or all(axis < missing for axis in order[:missing]):
             return self.tensor(index)
-        return _aligned(constant.astype(self.dtype), self.output_layout)
+        full = tuple(1 if axis < missing else shape[axis - missing] for axis in order)
+        return self.op(self.ops.reshape, self.tensor(index), reshape_target(full), suffix="_broadcast")
+
+    def cast(self, tensor: Tensor, dtype: str) -> Tensor:
+        """The tensor, in this type."""
+        return tensor if str(tensor.dtype) == dtype else self.op(self.ops.cast, tensor, dtype, suffix="_cast")
 
     def weights(self, index: int, transposed: bool = False) -> Array:
         """A constant input, or its transpose: its first axis in the order of the first input's features."""
@@ -240,12 +253,14 @@ def reshape_target(shape: Shape) -> tuple[int, ...]:
     return tuple(-1 if size is None else size for size in shape)
 
 
-def _aligned(constant: Array, layout: Layout) -> Array | float | int | bool:
+def aligned(constant: Array, layout: Layout) -> Array | float | int | bool:
     """A constant that broadcasts with tensors of this layout; a number when it is one."""
     if constant.size == 1:
         number: float | int | bool = constant.item()
         return number
     rank = len(layout.order)
+    if constant.size == 0:
+        return constant
     full = constant.reshape((1,) * (rank - constant.ndim) + constant.shape).transpose(layout.order)
     if layout.flat and full.shape[-1] != 1:
         full = full.take(layout.flat.index(), axis=-1)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections import Counter
+import math
 
-from exporter.conversions.onnx2keras.graph import Graph, Node
+from exporter.conversions.onnx2keras.graph import Graph, Node, Shape
 from exporter.conversions.onnx2keras.layout import Assignment, Layout, Layouts, carry, channels_last, plain
+
+# What a dynamic axis counts as where sizes are weighed.
+_DYNAMIC = 64
 
 
 def spatial(node: Node, graph: Graph, have: Layouts) -> Assignment:
@@ -34,17 +37,21 @@ def follow_samples(node: Node, graph: Graph, have: Layouts) -> Assignment:
     return Assignment((layout, *[None] * (len(have) - 1)), (layout,) * len(node.outputs))
 
 
-def elementwise(node: Node, graph: Graph, have: Layouts) -> Assignment:
-    """Several tensors that broadcast: all in the layout that most of them have. Constants are moved for free.
+def in_onnx_order(node: Node, graph: Graph, have: Layouts) -> Assignment:
+    """Every tensor with its axes as ONNX has them."""
+    wants = tuple(h and plain(graph.rank(name)) for h, name in zip(have, node.inputs, strict=True))
+    return Assignment(wants, tuple(plain(graph.rank(name)) for name in node.outputs if name))
 
-    A tensor of lower rank broadcasts from the right, so then all stay in ONNX's order.
+
+def elementwise(node: Node, graph: Graph, have: Layouts) -> Assignment:
+    """Several tensors that broadcast: all in the layout in which the fewest elements have to move.
+
+    Constants are moved for free. A tensor of lower rank gets its axes in the same order; where they are not the
+    last ones, the lowering reshapes it.
     """
     rank = graph.rank(node.outputs[0])
     tensors = [(layout, graph.shape(name)) for layout, name in zip(have, node.inputs, strict=True) if layout]
-    if any(0 < len(shape) < rank for _, shape in tensors):
-        common = plain(rank)
-    else:
-        common = _most_common([layout for layout, shape in tensors if len(shape) == rank], rank)
+    common = _cheapest(tensors, rank)
     flats = {layout.flat for layout, shape in tensors if len(shape) == rank and shape[-1] != 1}
     if len(flats) != 1:
         common = common.without_features()
@@ -55,19 +62,23 @@ def elementwise(node: Node, graph: Graph, have: Layouts) -> Assignment:
         if layout is None:
             return None
         shape = graph.shape(name)
-        if len(shape) < rank:
-            return plain(len(shape))
-        return common.without_features() if shape[-1] == 1 else common
+        return last_axes(common, len(shape)) if len(shape) < rank or shape[-1] == 1 else common
 
     wants = tuple(wanted(layout, name) for layout, name in zip(have, node.inputs, strict=True))
     return Assignment(wants, (common,) * len(node.outputs))
 
 
+def last_axes(layout: Layout, rank: int) -> Layout:
+    """The order of the last ``rank`` axes alone, features in ONNX's order."""
+    missing = len(layout.order) - rank
+    return Layout(tuple(axis - missing for axis in layout.order if axis >= missing))
+
+
 def concat(node: Node, graph: Graph, have: Layouts) -> Assignment:
     """Several tensors of one rank, axes in one order, features in ONNX's."""
-    rank = graph.rank(node.outputs[0])
-    layout = _most_common([layout for layout in have if layout], rank).without_features()
-    return Assignment(tuple(h and layout for h in have), (layout,))
+    tensors = [(layout, graph.shape(name)) for layout, name in zip(have, node.inputs, strict=True) if layout]
+    layout = _cheapest(tensors, graph.rank(node.outputs[0])).without_features()
+    return Assignment(tuple(h and layout for h in have), (layout,) * len(node.outputs))
 
 
 def dense(node: Node, graph: Graph, have: Layouts) -> Assignment:
@@ -112,6 +123,8 @@ def reduction(node: Node, graph: Graph, have: Layouts) -> Assignment:
 
 def reduced_axes(node: Node, graph: Graph) -> tuple[int, ...]:
     """The axes of a reduction, from the attribute or (later opsets) from the second input; all when none is given."""
+    if node.op in ("ArgMax", "ArgMin"):
+        return (node.attributes.get("axis", 0),)
     constant = graph.constant(node, 1)
     given = node.attributes.get("axes", ()) if constant is None else tuple(int(a) for a in constant.ravel())
     if given or node.attributes.get("noop_with_empty_axes", 0):
@@ -119,11 +132,23 @@ def reduced_axes(node: Node, graph: Graph) -> tuple[int, ...]:
     return tuple(range(graph.rank(node.inputs[0])))
 
 
-def _most_common(layouts: list[Layout], rank: int) -> Layout:
-    """The layout that most have; channels last wins a tie, then the first."""
-    if not layouts:
+def _cheapest(tensors: list[tuple[Layout, Shape]], rank: int) -> Layout:
+    """The layout, of those that a tensor has, in which the fewest elements move; channels last wins a tie."""
+    candidates = {layout.order: layout for layout, shape in tensors if len(shape) == rank}
+    if not candidates:
         return plain(rank)
-    counted = Counter(layouts)
-    most = max(counted.values())
-    winners = [layout for layout, count in counted.items() if count == most]
-    return channels_last(rank) if channels_last(rank) in winners else winners[0]
+
+    def cost(candidate: Layout) -> tuple[int, bool]:
+        moved = [
+            math.prod(size or _DYNAMIC for size in shape)
+            for layout, shape in tensors
+            if _moves(layout, last_axes(candidate, len(shape)), shape)
+        ]
+        return sum(moved), candidate.order != channels_last(rank).order
+
+    return min(candidates.values(), key=cost)
+
+
+def _moves(layout: Layout, wanted: Layout, shape: Shape) -> bool:
+    """Whether elements change places between two layouts: axes of size 1 may be anywhere."""
+    return [a for a in layout.order if shape[a] != 1] != [a for a in wanted.order if shape[a] != 1]

@@ -60,12 +60,6 @@ def dropout(call: Call) -> Tensor:
     return call.layer(call.layers.Dropout, rate=rate)(call.tensor())
 
 
-@lowers("Cast", layout=rules.follow)
-def cast(call: Call) -> Tensor:
-    same = call.graph.dtype(call.node.inputs[0]) == call.dtype
-    return call.tensor() if same else call.op(call.ops.cast, call.tensor(), call.dtype)
-
-
 def _pads(node: Node, graph: Graph) -> list[tuple[int, int]]:
     """The pads before and after each ONNX axis, from the inputs or (opset 10 and before) the attribute."""
     rank, given = graph.rank(node.inputs[0]), graph.constant(node, 1)

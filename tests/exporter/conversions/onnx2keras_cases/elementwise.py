@@ -19,5 +19,12 @@ ELEMENTWISE = {
     "sum": image("a = Neg(x) b = Sin(x) y = Sum(a, b, x)"),
     "unary": case("a = Abs(x) b = Sqrt(a) c = Log(b) d = Cos(c) e = Erf(d) f = Reciprocal(e) g = Sign(f) h = Floor(c) i = Ceil(c) j = Round(f) y = Sum(f, g, h, i, j)", x=IMAGE, within=1e-7),
     "channels_times_image": image("p = GlobalAveragePool(x) y = Mul(p, x)"),
-    "lower_rank_tensor": case("y = Add(x, x2)", x=IMAGE, x2=(9, 8), transposes=2),
+    "lower_rank_tensor": case("y = Add(x, x2)", x=IMAGE, x2=(9, 8)),
+    "lower_rank_columns": case("y = Mul(x2, x)", x=IMAGE, x2=(8,)),
+    "mean_of_three": image("a = Neg(x) b = Exp(x) y = Mean(x, a, b)"),
+    "trigonometry": case("a = Sinh(x) b = Tan(x) c = Atan(b) d = Asinh(a) e = Cosh(x) f = Acosh(e) g = Sin(x) h = Asin(g) i = Acos(g) j = Tanh(g) k = Atanh(j) y = Sum(c, d, f, h, i, k)", x=IMAGE, within=1e-12),
+    "integer_division": image("t = Constant<value=double {9.0}>() s = Mul(x, t) i = Cast<to=7>(s) d = Constant<value=int64 {4}>() q = Div(i, d) y = Cast<to=11>(q)"),
+    "mod": image("t = Constant<value=double {9.0}>() s = Mul(x, t) i = Cast<to=7>(s) d = Constant<value=int64 {-4}>() q = Mod(i, d) y = Cast<to=11>(q)"),
+    "fmod": case("d = Constant<value=double {0.25}>() y = Mod<fmod=1>(x, d)", x=IMAGE),
+    "pow_fraction_of_whole": image("i = Cast<to=7>(x) e = Constant<value=double {0.5}>() a = Abs(i) p = Pow(a, e) y = Cast<to=11>(p)"),
 }  # fmt: skip

@@ -13,5 +13,11 @@ REDUCTION = {
     "reduce_sum_channels": image("a = Constant<value_ints=[1]>() y = ReduceSum<keepdims=0>(x, a)"),
     "reduce_min_rows": image("a = Constant<value_ints=[2]>() y = ReduceMin(x, a)"),
     "reduce_prod": image("a = Constant<value_ints=[1,3]>() y = ReduceProd<keepdims=0>(x, a)"),
+    "reduce_l1": image("a = Constant<value_ints=[1]>() y = ReduceL1(x, a)"),
+    "reduce_l2": image("a = Constant<value_ints=[2,3]>() y = ReduceL2<keepdims=0>(x, a)"),
+    "reduce_log_sum": image("e = Exp(x) a = Constant<value_ints=[1]>() y = ReduceLogSum(e, a)"),
+    "reduce_log_sum_exp": image("a = Constant<value_ints=[1,2]>() y = ReduceLogSumExp(x, a)"),
+    "reduce_sum_square": image("a = Constant<value_ints=[-1]>() y = ReduceSumSquare(x, a)"),
+    "reduce_nothing": image("y = ReduceSum<noop_with_empty_axes=1>(x)"),
     "reduce_mean_opset_13": case("y = ReduceMean<axes=[2,3], keepdims=0>(x)", x=IMAGE, opset=13),
 }
