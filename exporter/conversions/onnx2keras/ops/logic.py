@@ -28,8 +28,9 @@ _NOT = {"BitwiseNot": "bitwise_not", "Not": "logical_not"}
 @lowers(*_BINARY, layout=rules.elementwise, refuse=refuse_uint64)
 def binary(call: Call) -> Tensor:
     operands = [call.operand(index) for index in (0, 1)]
-    if call.node.op.startswith("Bitwise"):  # Keras takes no Python numbers here
-        operands = [np.array(x, call.dtype) if isinstance(x, int) else x for x in operands]
+    if call.node.op.startswith("Bitwise"):  # Keras takes no numbers here
+        ones = (1,) * len(call.output_shape)
+        operands = [np.full(ones, x, call.dtype) if isinstance(x, int) else x for x in operands]
     return call.op(getattr(call.ops, _BINARY[call.node.op]), *operands)
 
 

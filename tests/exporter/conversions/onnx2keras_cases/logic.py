@@ -5,7 +5,7 @@ from __future__ import annotations
 from onnx2keras_cases.case import IMAGE, case, image
 
 LOGIC = {
-    f"compare_{op.lower()}": case(f"f = Floor(x) o = Round(x) b = {op}(f, o) y = Cast<to=11>(b)", x=IMAGE)
+    f"compare_{op.lower()}": case(f"f = Floor(x) o = Neg(f) b = {op}(f, o) y = Cast<to=11>(b)", x=IMAGE)
     for op in ("Equal", "Less", "LessOrEqual", "Greater", "GreaterOrEqual")
 } | {
     "logic_of_masks": image(
