@@ -18,13 +18,13 @@ from runtimes.errors import EXIT_INTERRUPTED, FwexportError, WorkerError
 
 # What the help shows without importing a command.
 _SHORT = {
-    "build": "Train, export, verify, measure and report: the whole job.",
+    "build": "Export a model, yours or a trained one; verify, measure, report: the whole job.",
     "train": "Train the shipped CNN; write a source folder.",
     "export": "Write the bundle of a source folder, without verifying.",
     "verify": "Do the artifacts of a bundle predict the same as their source?",
     "bench": "How fast are the artifacts of a bundle, here?",
     "report": "Write report.md and report.html from what was measured.",
-    "list": "List formats, conversions, runtimes and data.",
+    "list": "List formats, sources, conversions, runtimes and data.",
     "inspect": "Show inputs, outputs, operators and metadata of a model file.",
     "doctor": "Which runtimes and devices are here, and how to get the others.",
 }

@@ -115,6 +115,9 @@ def print_verify(rows: Sequence[VerifyRow]) -> None:
             _number(row.accuracy, ".4f"),
         )
     stdout.print(table)
+    generated = dict.fromkeys(row.source for row in rows if row.samples == "generated")
+    if generated:
+        stdout.print(f"{', '.join(generated)}: judged on generated inputs; bring real ones with --samples.")
     _reasons(rows)
 
 
@@ -145,7 +148,9 @@ def print_bench(rows: Sequence[BenchRow]) -> None:
 
 def _reasons(rows: Sequence[VerifyRow] | Sequence[BenchRow]) -> None:
     for row in rows:
-        if row.reason:
+        if row.reason and row.runtime == "-":
+            stdout.print(f"{row.source}/{row.artifact}: {row.outcome}: {row.reason}", markup=False)
+        elif row.reason:
             name = f"{row.source}/{row.artifact} in {row.runtime} ({row.backend}) on {row.device}"
             stdout.print(f"{name}: {row.outcome}: {row.reason}", markup=False)
 

@@ -200,3 +200,28 @@ def _spelled(group: Callable[[F], F]) -> frozenset[str]:
 
 _SOURCE = _spelled(source)
 _TRAINING = _spelled(training) | {"--framework"}
+
+
+class BuildCommand(click.Command):
+    """A command whose help shows the options of a source and of training apart from its own."""
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Three sections instead of one."""
+        sections: dict[str, list[tuple[str, str]]] = {
+            "Options": [],
+            "Your own model": [],
+            "The shipped CNN": [],
+        }
+        for parameter in self.get_params(ctx):
+            record = parameter.get_help_record(ctx)
+            if record is None:
+                continue
+            name = parameter.opts[0]
+            section = (
+                "Your own model" if name in _SOURCE else "The shipped CNN" if name in _TRAINING else "Options"
+            )
+            sections[section].append(record)
+        for title, records in sections.items():
+            if records:
+                with formatter.section(title):
+                    formatter.write_dl(records)

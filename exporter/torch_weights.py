@@ -62,6 +62,12 @@ def read(path: Path, allow_pickle: bool = False) -> Any:
             return load_file(str(path))
         except Exception as error:
             raise NotAModelError(f"{path} is no safetensors file that can be read: {error}") from error
+    with path.open("rb") as file:
+        head = file.read(2)
+    if head not in (b"PK", b"\x80\x02"):  # a zip, or the pickle that torch.save wrote before version 1.6
+        raise NotAModelError(
+            f"{path} is no checkpoint: it is neither a safetensors file nor one of torch.save."
+        )
     try:
         return torch.load(path, map_location="cpu", weights_only=not allow_pickle)
     except pickle.UnpicklingError as error:

@@ -9,7 +9,7 @@ import click
 from exporter import options
 
 
-@click.command("build")
+@click.command("build", cls=options.BuildCommand)
 @click.argument("source", required=False)
 @click.option(
     "--framework",

@@ -10,7 +10,7 @@ def command() -> int:
     """Which runtimes, devices and conversions are here, and how to get the others. Changes nothing."""
     from concurrent.futures import ThreadPoolExecutor
 
-    from exporter import base
+    from exporter import base, source_kind
     from runtimes import base as adapters
     from runtimes import machine
 
@@ -27,6 +27,10 @@ def command() -> int:
     click.echo("runtimes:")
     for (name, device), reason in zip(asked, reasons, strict=True):
         click.echo(f"  {'no ' if reason else 'yes'} {name} on {device}" + (f": {reason}" if reason else ""))
+    click.echo("sources:")
+    for name in source_kind.names():
+        missing = source_kind.source_kind(name).check()
+        click.echo(f"  {'no ' if missing else 'yes'} {name}" + (f": {missing}" if missing else ""))
     click.echo("conversions:")
     for name in base.names():
         missing = base.conversion(name).check()

@@ -10,7 +10,7 @@ import click
 from exporter import options
 
 
-@click.command("export")
+@click.command("export", cls=options.BuildCommand)
 @click.argument("source")
 @options.source
 @options.formats

@@ -7,12 +7,18 @@ import click
 
 @click.command("list")
 def command() -> int:
-    """List the formats, conversions, runtimes and kinds of data; the folders of the packages are the list."""
-    from exporter import base, data
+    """List the formats, sources, conversions, runtimes and kinds of data; the folders of the packages are the list."""
+    from exporter import base, data, source_kind
     from exporter.plan import edges, formats
     from runtimes import base as adapters
 
     click.echo(f"formats:      {', '.join(formats())}")
+    click.echo("sources:")
+    for name in source_kind.names():
+        kind = source_kind.source_kind(name)
+        what = (kind.__doc__ or "").partition("\n")[0].rstrip(".").replace("``", "")
+        never = f"; never {', '.join(sorted(kind.UNREACHABLE))}" if kind.UNREACHABLE else ""
+        click.echo(f"  {name:20}  {what}{never}")
     click.echo(f"data:         {', '.join(data.names())}")
     click.echo("conversions:")
     for name, (source, target) in edges().items():

@@ -109,6 +109,8 @@ def build(code: str, arguments: dict[str, Any]) -> Any:
 
 def _find(place: str, name: str) -> Any:
     """The object called ``name`` in a file or module, imported as a program beside it would."""
+    if place.endswith(".py") and not Path(place).exists():
+        raise UsageError(f"{place} does not exist, so there is no {name} in it.")
     try:
         module = _from_file(Path(place)) if place.endswith(".py") else _from_name(place)
     except Exception as error:
@@ -120,8 +122,6 @@ def _find(place: str, name: str) -> Any:
 
 
 def _from_file(path: Path) -> Any:
-    if not path.exists():
-        raise UsageError(f"{path} does not exist")
     name = f"fwexport_source_{path.stem}"
     found = sys.modules.get(name)
     if found is not None and found.__file__ == str(path):

@@ -14,7 +14,7 @@ from runtimes.rows import BenchRow, VerifyRow
 
 LISTED = 8
 REASON_LENGTH = 180
-NOT_EXPORTED, NOT_VERIFIED, STALE = "not exported", "not verified", "stale"
+NOT_EXPORTED, NOT_VERIFIED, STALE, UNAVAILABLE = "not exported", "not verified", "stale", "unavailable"
 BAD = {"mismatch", "failed", "crashed", "timeout", NOT_EXPORTED}
 
 
@@ -57,7 +57,7 @@ def _rest(inputs: Inputs, outcomes: Counter[str]) -> Iterator[str]:
     for word, n in sorted(outcomes.items()):
         if word != "passed":
             yield f"{n} {word}"
-    if failures := sum(len(b.manifest.failures) for b in inputs.bundles):
+    if failures := sum(not failure.is_unreachable for b in inputs.bundles for failure in b.manifest.failures):
         asked = failures + sum(len(b.manifest.artifacts) for b in inputs.bundles)
         yield f"{failures} of {asked} exports failed"
     timings = [row.outcome for b in inputs.bundles if b.bench for row in b.bench.rows]
@@ -80,8 +80,11 @@ def _more(found: tuple[Point, ...], shown: tuple[Point, ...]) -> str:
 
 def _exports(bundle: BundleInputs) -> Iterator[Point]:
     for failure in bundle.manifest.failures:
-        reason = f"{failure.edge}: {failure.message}" if failure.edge else failure.message
-        yield Point(f"{bundle.label}/{failure.format}", NOT_EXPORTED, reason)
+        if not failure.is_unreachable:
+            reason = f"{failure.edge}: {failure.message}"
+            yield Point(f"{bundle.label}/{failure.format}", NOT_EXPORTED, reason)
+        elif bundle.verify is None:  # else it is a row of the verdicts
+            yield Point(f"{bundle.label}/{failure.format}", UNAVAILABLE, failure.message)
     if not bundle.manifest.artifacts and not bundle.manifest.failures:
         yield Point(bundle.label, NOT_EXPORTED, "the manifest lists no artifact: run `fwexport build` again")
 

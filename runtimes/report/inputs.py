@@ -25,7 +25,7 @@ from runtimes.rows import (
     load_verify,
 )
 
-FRAMEWORKS = ("torch", "keras", "onnx")  # in this order, then the others
+FRAMEWORKS = ("torch", "keras", "onnx", "savedmodel")  # in this order, then the others
 HISTORY = Path("source") / "history.json"
 
 

@@ -7,11 +7,21 @@ from collections.abc import Iterator
 
 from runtimes.bundle import TensorSpec
 from runtimes.report import units
-from runtimes.report.blocks import Block, Column, Table, Words
+from runtimes.report.blocks import Block, Column, Table
 from runtimes.report.charts import Curves, Plot, Series, plot
 from runtimes.report.inputs import BundleInputs, Epoch, History, Inputs
 
-TITLES = {"torch": "PyTorch", "keras": "Keras", "onnx": "ONNX"}
+TITLES = {"torch": "PyTorch", "keras": "Keras", "onnx": "ONNX", "savedmodel": "SavedModel"}
+# Kinds of sources, in words; another is shown as the manifest spells it.
+KINDS = {
+    "torch_code": "PyTorch code",
+    "torchscript": "a TorchScript file",
+    "exported_program": "an exported program (.pt2)",
+    "huggingface": "a Hugging Face folder",
+    "keras_file": "a Keras file",
+    "saved_model": "a SavedModel",
+    "onnx_file": "an ONNX file",
+}
 EPOCHS_LISTED = 12
 
 
@@ -23,17 +33,13 @@ def title(inputs: Inputs) -> str:
 
 def blocks(inputs: Inputs) -> Iterator[Block]:
     """Sources as columns; then curves and epochs of those with a history."""
-    for bundle in inputs.bundles:
-        if bundle.history is None:
-            yield Words(
-                f"{bundle.label}: how it was trained is not recorded (no `source/history.json`): it was not "
-                "trained by `fwexport`.",
-                "missing",
-            )
-    described = [_described(bundle) for bundle in inputs.bundles]
+    trained = any(bundle.history is not None for bundle in inputs.bundles)
+    described = [
+        _described(bundle) | (_trained(bundle.history) if trained else {}) for bundle in inputs.bundles
+    ]
     columns = (Column("", "head"), *(Column(_title(bundle)) for bundle in inputs.bundles))
     rows = tuple((what, *(one[what] for one in described)) for what in described[0])
-    yield Table("The same job in each source", columns, rows)
+    yield Table("The same job in each source" if len(described) > 1 else "The model", columns, rows)
     plots = tuple(filter(None, (_losses(inputs), _accuracies(inputs))))
     if plots:
         yield Curves(plots)
@@ -46,22 +52,22 @@ def _title(bundle: BundleInputs) -> str:
 
 
 def _described(bundle: BundleInputs) -> dict[str, str]:
-    history, model, source = bundle.history or History(), bundle.manifest.model, bundle.manifest.source
+    model, source = bundle.manifest.model, bundle.manifest.source
+    history = bundle.history or History()
     parameters = source.parameters if history.parameters is None else history.parameters
-    words = {
+    return {
         "model": model.name,
         "input": "; ".join(_tensor(spec) for spec in model.inputs) or "not recorded",
         "output": "; ".join(_tensor(spec) for spec in model.outputs) or "not recorded",
         "parameters": units.count(parameters),
+        "brought as": "trained by fwexport" if bundle.history else KINDS.get(source.kind, source.kind),
     }
-    if bundle.history is None:
-        trained = dict.fromkeys(_trained(history), "not recorded")
-    else:
-        trained = _trained(history)
-    return words | trained
 
 
-def _trained(history: History) -> dict[str, str]:
+def _trained(history: History | None) -> dict[str, str]:
+    """How it was trained, or that fwexport does not know."""
+    if history is None:
+        return dict.fromkeys(_trained(History()), "not trained by fwexport")
     times = [epoch.seconds for epoch in history.epochs if epoch.seconds is not None]
     data = history.data or units.NONE
     counts = f"{units.count(history.train_samples)} to train, {units.count(history.heldout_samples)} held out"

@@ -107,6 +107,11 @@ def _verdicts(inputs: Inputs) -> Iterator[Block]:
     if rows:
         n_is = "n counts the samples judged by e/n; same top-1 and accuracy are over the held-out samples."
         yield Words(n_is, "legend")
+        for bundle in inputs.bundles:
+            if bundle.verify and any(row.samples == "generated" for row in bundle.verify.rows):
+                yield Words(
+                    f"{bundle.label} was judged on generated inputs: no real samples were brought.", "missing"
+                )
         yield Table("Verdict on each row", columns, tuple(rows))
     if chart := bars("Worst e/n of each row", ratios, unit="e/n", limit=MAX_RATIO):
         yield chart

@@ -89,7 +89,11 @@ def manifest(source: str, model: str = "ImageClassifier") -> Manifest:
         fwexport="0.1.0",
         model=ModelSpec(model, inputs, outputs, labels=tuple("0123456789")),
         source=Source(
-            source, source, "source", {"torch": "2.13.0"} if torch else {"keras": "3.12.1"}, 421_642
+            source,
+            "torch_code" if torch else "keras_file",
+            "source",
+            {"torch": "2.13.0"} if torch else {"keras": "3.12.1"},
+            421_642,
         ),
         artifacts=tuple(
             Artifact(

@@ -10,9 +10,10 @@ import pytest
 import report_sample as sample
 
 from exporter.source_folder import Epoch, History, save_history
+from runtimes.bundle import Failure
 from runtimes.errors import OutputError, UsageError
 from runtimes.report import report
-from runtimes.rows import Agreement, save
+from runtimes.rows import Agreement, VerifyRow, save
 
 
 def texts(folder: Path, out: Path | None = None) -> tuple[str, str]:
@@ -81,8 +82,30 @@ def test_what_is_missing_is_said_with_the_command_that_makes_it(tmp_path: Path) 
         assert "torch is not verified: run fwexport verify mine" in plain
         assert "torch is not benched: run fwexport bench mine" in plain
         assert "No agreement of the rows was recorded: run fwexport verify mine" in plain
-        assert "not trained by fwexport" in plain
+        assert "epochs" not in plain
         assert "neither verify nor bench has run" in plain
+
+
+def test_a_model_that_was_brought(tmp_path: Path) -> None:
+    """How it was trained is not asked; what it cannot become is no failure; what it was judged on is said."""
+    cannot = Failure("keras", "", "a SavedModel holds a graph, not layers")
+    verified = sample.verify_result("torch")
+    rows = [replace(row, samples="generated", top1_agreement=None, accuracy=None) for row in verified.rows]
+    rows.append(VerifyRow("torch", "keras", "-", "cpu", "-", "unavailable", cannot.message))
+    folder = sample.write_bundle(
+        tmp_path / "mine",
+        "torch",
+        manifest=replace(sample.manifest("torch"), failures=(cannot,)),
+        verify=replace(verified, rows=tuple(rows)),
+        history=None,
+    )
+    for text in texts(folder):
+        assert "PyTorch code" in text
+        assert "epochs" not in text
+        assert "judged on generated inputs" in text
+        assert "1 unavailable" in text
+        assert "exports failed" not in text
+        assert cannot.message in text
 
 
 def test_two_bundles_of_one_framework_go_by_their_folders(tmp_path: Path) -> None:
