@@ -6,6 +6,7 @@ from pathlib import Path
 
 from exporter import keras_model, torch_model
 from exporter.base import same_spec
+from exporter.keras_export import for_export
 from exporter.metadata import metadata
 from runtimes.bundle import ModelSpec
 from runtimes.errors import ConversionError
@@ -28,7 +29,7 @@ def convert(src: Path, out: Path, spec: ModelSpec) -> None:
 
     if keras.backend.backend() != "torch":
         raise ConversionError(f"keras2torchscript needs KERAS_BACKEND=torch, not {keras.backend.backend()}")
-    model = keras_model.export_clone(keras_model.load(src)).eval()
+    model = for_export(keras_model.load(src)).eval()
 
     class Forward(torch.nn.Module):  # type: ignore[misc]
         def __init__(self) -> None:

@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 
 from exporter import keras_model
+from exporter.source_folder import open_source
 from exporter.source_kind import Brought, Given
 from runtimes.base import Session
 from runtimes.formats import recognised
@@ -43,4 +44,5 @@ def bring(given: Given, folder: Path) -> Brought:
 
 def open_session(folder: Path, variant: Variant) -> Session:
     """The model in the variant's precision, on TensorFlow."""
-    return keras_model.KerasSession(folder, variant)
+    source = open_source(folder)
+    return keras_model.open_session(folder / source.weights, source.model, variant)

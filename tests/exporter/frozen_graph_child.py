@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from exporter.frozen_graph import as_float64, freeze
+from exporter.float64_graph import as_float64
+from exporter.frozen_graph import freeze
 from runtimes.base import Array
 
 

@@ -9,7 +9,8 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from exporter.conversions.savedmodel2tfjs import substitutes
+from exporter.conversions.savedmodel2tfjs.substitutes import SUBSTITUTES
+from exporter.graph_substitutes import substitute, without_compiled_calls
 from runtimes.bundle import ModelSpec
 from runtimes.errors import ConversionError
 
@@ -72,8 +73,8 @@ def optimise(frozen: Frozen) -> Any:
     Where remap fuses what TF.js cannot run, the contraction is kept out of its reach; where that is not enough,
     the graph stays unfused.
     """
-    inlined = substitutes.without_compiled_calls(frozen.graph_def)
-    clean = substitutes.substitute(_grappler(inlined, frozen.signature, FIRST_PASSES))
+    inlined = without_compiled_calls(frozen.graph_def)
+    clean = substitute(_grappler(inlined, frozen.signature, FIRST_PASSES), SUBSTITUTES)
     barred: set[str] = set()
     chosen = clean
     for _ in range(2):
