@@ -13,6 +13,8 @@ Shape = tuple[int | None, ...]
 
 # Larger constants tell shape inference nothing but their shape.
 _SMALL_BYTES = 4096
+# ONNX infers nothing for these; their output is as their first input.
+_AS_INPUT = {"GroupNormalization", "Swish"}
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,10 @@ def infer(model: Any, nodes: Iterable[Any], constants: Mapping[str, Array]) -> d
 
     light = onnx.ModelProto(ir_version=model.ir_version, opset_import=model.opset_import)
     light.graph.name = "shapes"
-    light.graph.node.extend(nodes)
+    light.graph.node.extend(
+        helper.make_node("Identity", node.input[:1], node.output) if node.op_type in _AS_INPUT else node
+        for node in nodes
+    )
     light.graph.input.extend(i for i in model.graph.input if i.name not in constants)
     light.graph.output.extend(model.graph.output)
     light.graph.value_info.extend(v for v in model.graph.value_info if v.name not in constants)

@@ -66,7 +66,8 @@ def model_of(case: Case) -> Any:
     from onnx import numpy_helper, shape_inference
 
     random = np.random.default_rng(0)
-    heads = ", ".join(f"double[{','.join(map(str, dims))}] {name}" for name, dims in case.shapes.items())
+    axes = {name: f"[{','.join(map(str, dims))}]" if dims else "" for name, dims in case.shapes.items()}
+    heads = ", ".join(f"double{dims} {name}" for name, dims in axes.items())
     version = f'<ir_version: 8, opset_import: ["" : {case.opset}]>'
     model = onnx.parser.parse_model(f"{version} g ({heads}) => (double[1] y) {{ {case.text} }}")
     for value in list(model.graph.input):
@@ -78,7 +79,10 @@ def model_of(case: Case) -> Any:
             model.graph.input.remove(value)
     model.graph.output[0].type.tensor_type.ClearField("shape")
     inferred = shape_inference.infer_shapes(model, data_prop=True)
-    model.graph.output[0].CopyFrom(inferred.graph.output[0])
+    found = inferred.graph.output[0].type
+    # Where ONNX infers nothing, the output is as the input.
+    known = found if found.tensor_type.HasField("shape") else model.graph.input[0].type
+    model.graph.output[0].type.CopyFrom(known)
     return model
 
 

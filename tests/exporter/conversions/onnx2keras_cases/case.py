@@ -46,6 +46,6 @@ def case(
     return Case(text, shapes, transposes, within, opset, layout, means)
 
 
-def image(text: str, *, means: str = "", **shapes: Dims) -> Case:
+def image(text: str, *, transposes: int = 0, within: float = 1e-13, means: str = "", **shapes: Dims) -> Case:
     """One image in."""
-    return Case(text, {"x": IMAGE, **shapes}, means=means)
+    return Case(text, {"x": IMAGE, **shapes}, transposes, within, means=means)
