@@ -8,12 +8,15 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+import click
 import msgspec
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from runtimes.base import Array
+from runtimes.predict import Prediction
 from runtimes.rows import SCHEMA, BenchRow, VerifyRow
 
 stdout = Console(width=None if sys.stdout.isatty() else 120)
@@ -144,6 +147,33 @@ def print_bench(rows: Sequence[BenchRow]) -> None:
             "~ the medians of parts of this run differ by more than 10 %: the machine was not steady."
         )
     _reasons(rows)
+
+
+def print_predictions(found: Sequence[Prediction], as_json: bool) -> None:
+    """A line for each sample and its classes, or its outputs' sizes; as JSON, ``outputs`` are the numbers themselves."""
+    if as_json:
+        rows = msgspec.json.encode({"schema": SCHEMA, "rows": found}, enc_hook=lambda array: array.tolist())
+        sys.stdout.write(msgspec.json.format(rows, indent=2).decode() + "\n")
+        return
+    several = {one.file for one in found if one.sample}
+    for one in found:
+        file = f"{one.file}[{one.sample}]" if one.file in several else one.file
+        device = f" on {one.device}" if one.device != "cpu" else ""
+        click.echo(f"{file}: {one.source}/{one.artifact} in {one.runtime}{device}")
+        for each in one.top:
+            click.echo(f"  {each.score:.4f}  {each.label or f'class {each.index}'}")
+        for name, array in one.outputs.items() if not one.top else ():
+            click.echo(f"  {name}: {_summary(array)}")
+    if found and found[0].scores:
+        click.echo(f"scores: {found[0].scores}")
+
+
+def _summary(array: Array) -> str:
+    """The numbers of a small output, and what can be said in a line of a large one."""
+    if array.size <= 10:
+        return ", ".join(f"{value:.6g}" for value in array.ravel().tolist())
+    shape = "x".join(map(str, array.shape))
+    return f"{shape}, from {array.min():.6g} to {array.max():.6g}, mean {array.mean():.6g} (all of it with --json)"
 
 
 def _reasons(rows: Sequence[VerifyRow] | Sequence[BenchRow]) -> None:

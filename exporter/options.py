@@ -22,6 +22,10 @@ def _devices(ctx: click.Context, param: click.Parameter, value: tuple[str, ...])
     return value
 
 
+def _device(ctx: click.Context, param: click.Parameter, value: str) -> str:
+    return _devices(ctx, param, (value,))[0]
+
+
 def _training_device(ctx: click.Context, param: click.Parameter, value: str) -> str:
     if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", value):
         raise click.BadParameter(f"{value!r} is not auto, cpu or cuda[:i].")
@@ -104,6 +108,9 @@ cells = together(
         type=click.Path(path_type=Path),
         help="Write the results here.  [default: into the bundle]",
     ),
+)
+device = click.option(
+    "--device", default="cpu", show_default=True, callback=_device, help="cpu, cuda[:i] or gpu[:i]."
 )
 as_json = click.option("--json", "as_json", is_flag=True, help="Print the rows as JSON on standard output.")
 

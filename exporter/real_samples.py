@@ -8,9 +8,7 @@ folder:DIR   images in one folder a class, or in one folder alone without labels
 
 from __future__ import annotations
 
-import zipfile
-import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -19,9 +17,10 @@ from exporter.data import as_labels
 from exporter.samples import Samples
 from runtimes import preprocess
 from runtimes.base import Array
-from runtimes.bundle import ModelSpec, TensorSpec
+from runtimes.bundle import ModelSpec
 from runtimes.errors import UsageError
 from runtimes.images import read_image
+from runtimes.inputs import as_input, check_counts, named, read_npz
 
 MOST = 2000
 MOST_BYTES = 256 << 20
@@ -40,83 +39,24 @@ def load(chosen: str, model: ModelSpec) -> Samples:
     kind, _, where = chosen.partition(":")
     if kind not in _KINDS or not where:
         raise UsageError(f"--samples {chosen} cannot be read: use npz:FILE or folder:DIR.")
-    samples = _KINDS[kind](Path(where), model)
-    for name, array in samples.inputs.items():
-        if array.dtype.kind == "f" and not np.isfinite(array).all():
-            raise UsageError(f"{where}: input {name} holds numbers that are not finite.")
-    return samples
+    return _KINDS[kind](Path(where), model)
 
 
 def _from_npz(path: Path, model: ModelSpec) -> Samples:
-    arrays = _read(path)
-    inputs = {spec.name: _find(path, arrays, spec, len(model.inputs) == 1) for spec in model.inputs}
-    label = next((arrays[name] for name in LABELS if name in arrays), None)
+    arrays = read_npz(path)
+    others = INPUTS if len(model.inputs) == 1 else ()
+    inputs = {spec.name: named(path, arrays, spec, others) for spec in model.inputs}
     counts = {name: len(array) for name, array in inputs.items()}
     labels = np.full(min(counts.values()), UNKNOWN, np.int64)
+    label = next((arrays[name] for name in LABELS if name in arrays), None)
     if label is not None:
         labels = as_labels(label, str(path))
         counts["labels"] = len(labels)
         _check_labels(path, labels, model)
-    if len(set(counts.values())) > 1 or 0 in counts.values():
-        text = ", ".join(f"{count} of {name}" for name, count in counts.items())
-        raise UsageError(f"{path} must hold as many of each, and some: it has {text}.")
+    check_counts(path, counts)
     chosen, notes = _chosen(len(labels), model)
-    return Samples(
-        {spec.name: _as_input(path, inputs[spec.name][chosen], spec, model) for spec in model.inputs},
-        labels[chosen],
-        notes=notes,
-    )
-
-
-def _read(path: Path) -> dict[str, Array]:
-    try:
-        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
-            return {name: file[name] for name in file.files}
-    except FileNotFoundError:
-        raise UsageError(f"{path} does not exist.") from None
-    except (
-        OSError,
-        ValueError,
-        EOFError,
-        zipfile.BadZipFile,
-        zlib.error,
-        AttributeError,
-        TypeError,
-    ) as error:
-        raise UsageError(f"{path} cannot be read as .npz: {error}") from None
-
-
-def _find(path: Path, arrays: Mapping[str, Array], spec: TensorSpec, single: bool) -> Array:
-    names = (spec.name, *INPUTS) if single else (spec.name,)
-    found = next((arrays[name] for name in names if name in arrays), None)
-    if found is None or not found.ndim:
-        raise UsageError(
-            f"{path} holds {', '.join(arrays) or 'nothing'}; input {spec.name} needs an array called "
-            f"{' or '.join(names)}."
-        )
-    return found
-
-
-def _as_input(path: Path, array: Array, spec: TensorSpec, model: ModelSpec) -> Array:
-    """The array as the model takes it, of its own type and sizes, or pictures through the preprocessing."""
-    if array.dtype == np.uint8 and spec.kind == "image" and spec.dtype != "uint8":
-        images = array[..., None] if array.ndim == 3 else array
-        if images.ndim != 4 or images.shape[-1] not in (1, 3):
-            raise UsageError(
-                f"{path}: uint8 pictures are (n, H, W) or (n, H, W, C); these are {array.shape}."
-            )
-        return preprocess.model_input(images, model)
-    if array.shape[1:] != spec.shape[1:]:
-        raise UsageError(
-            f"{path}: samples for input {spec.name} have shape {list(array.shape[1:])}; the model takes "
-            f"{list(spec.shape[1:])} {spec.layout[1:]}".rstrip()
-            + "."
-        )
-    if not np.can_cast(array.dtype, spec.dtype, "same_kind"):
-        raise UsageError(
-            f"{path}: samples for input {spec.name} are {array.dtype}; the model takes {spec.dtype}."
-        )
-    return array.astype(spec.dtype)
+    made = {spec.name: as_input(path, inputs[spec.name][chosen], spec, model) for spec in model.inputs}
+    return Samples(made, labels[chosen], notes=notes)
 
 
 def _check_labels(path: Path, labels: Array, model: ModelSpec) -> None:

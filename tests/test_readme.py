@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from conftest import fwexport
+from PIL import Image
 
 README = (Path(__file__).parent.parent / "README.md").read_text()
 COMMANDS = [
@@ -23,6 +24,7 @@ COMMANDS = [
 def folder(job: tuple[Path, object], tmp_path_factory: pytest.TempPathFactory) -> Path:
     place = tmp_path_factory.mktemp("readme")
     shutil.copytree(job[0], place / "build")
+    Image.linear_gradient("L").save(place / "digit.png")
     return place
 
 

@@ -19,7 +19,7 @@ from conftest import FORMATS, fwexport
 import runtimes.rows
 from exporter.cli import cli
 
-COMMANDS = ["build", "train", "export", "verify", "bench", "report", "list", "inspect", "doctor"]
+COMMANDS = ["build", "train", "export", "verify", "bench", "predict", "report", "list", "inspect", "doctor"]
 
 
 def test_help_is_fast_and_names_every_command() -> None:
@@ -61,6 +61,8 @@ def test_list_names_formats_and_runtimes() -> None:
         (["verify", "."], 2, "is no bundle"),
         (["verify", ".", "--device", "tpu"], 2, "is not cpu"),
         (["bench", "nothing.here"], 2, "does not exist"),
+        (["predict", "nothing.here", "letter.txt"], 2, "does not exist"),
+        (["predict", "."], 2, "Missing argument"),
         (["report", "."], 2, "is no bundle"),
         (["inspect", "nothing.here"], 2, "does not exist"),
         (["inspect", "letter.txt"], 4, "none of the formats"),
@@ -276,11 +278,9 @@ def test_a_full_disk_is_one_message_and_nothing_is_left(small_disk: Path, bundle
 
 def test_a_source_folder_takes_no_description(tmp_path: Path, bundles: dict[str, Path]) -> None:
     source = bundles["torch"] / "source"
-    done = fwexport(
-        "export", source, "--labels", source / "source.json", "--samples", "npz:a", "-o", tmp_path / "o"
-    )
+    done = fwexport("export", source, "--layout", "NCHW", "--samples", "npz:a", "-o", tmp_path / "o")
     assert (done.returncode, done.stdout) == (2, "")
-    assert "--labels, --samples" in done.stderr
+    assert "--layout, --samples" in done.stderr
 
 
 def test_a_source_folder_cannot_name_code_that_is_not_ours(tmp_path: Path, bundles: dict[str, Path]) -> None:

@@ -81,7 +81,11 @@ def test_arrays_are_taken_as_the_model_takes_them(tmp_path: Path) -> None:
         ({"x": PIXELS}, image_model(""), "--preprocess"),
         ({"x": PIXELS[:, :8]}, image_model("scale=1"), "8x7 with 3 channel.*takes 9x7"),
         ({"x": PIXELS[..., :2]}, image_model(), "uint8 pictures are"),
-        ({"x": np.zeros((2, 9, 7, 3))}, image_model(), r"shape \[9, 7, 3\]; the model takes \[3, 9, 7\] CHW"),
+        (
+            {"x": np.zeros((2, 9, 7, 3))},
+            image_model(),
+            r"shape \[9, 7, 3\]; the model takes \[3, 9, 7\] \(CHW\)",
+        ),
         ({"x": np.full((2, 3, 9, 7), np.nan)}, image_model(), "not finite"),
         ({"x": PIXELS, "y": CLASSES[:5]}, image_model(), "12 of image, 5 of labels"),
         (
