@@ -28,14 +28,36 @@ def check() -> str | None:
     return None
 
 
+# The file that this process wrote last, and its model: the next edge starts from it.
+_written: dict[tuple[Path, int, int], Any] = {}
+
+
 def load(path: Path) -> Any:
-    """The ``keras.Model`` in a ``.keras`` file, never running code that the file brings (``safe_mode``)."""
+    """The ``keras.Model`` in a ``.keras`` file, never running code that the file brings (``safe_mode``).
+
+    The model that this process has just written there is handed over, once: exporters change what they get.
+    """
     import keras
 
     try:
+        if (key := _identity(path)) in _written:
+            return _written.pop(key)
         return keras.saving.load_model(path, compile=False, safe_mode=True)
     except Exception as error:
         raise NotAModelError(f"{path} is no Keras model that can be loaded: {error}") from error
+
+
+def save(model: Any, path: Path, spec: ModelSpec) -> None:
+    """Write the ``.keras`` file of a model whose tensors are ``spec``. The model is the file's from then on."""
+    model.save(path)
+    write_metadata(path, spec)
+    _written.clear()
+    _written[_identity(path)] = model
+
+
+def _identity(path: Path) -> tuple[Path, int, int]:
+    found = path.stat()
+    return path.resolve(), found.st_mtime_ns, found.st_size
 
 
 def model_spec(model: Any, given: Given) -> ModelSpec:

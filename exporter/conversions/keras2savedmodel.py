@@ -22,6 +22,7 @@ PROCESS = "tensorflow"
 artifact_spec = same_spec
 
 VERSION = "1"
+SIGNATURE = "serving_default"
 # TF Serving's own place for files that it does not read.
 EXTRA = "assets.extra"
 
@@ -35,8 +36,9 @@ def convert(src: Path, out: Path, spec: ModelSpec) -> None:
     model = for_export(keras_model.load(src))
     module = tf.Module()
     module.variables_ = [variable.value for variable in model.variables]
-    module.serve = keras_model.serving_function(model, spec)
-    tf.saved_model.save(module, str(out / VERSION), signatures={"serving_default": module.serve})
+    # The signature alone: an attribute with the same function would store and load its graph twice.
+    signature = keras_model.serving_function(model, spec).get_concrete_function()
+    tf.saved_model.save(module, str(out / VERSION), signatures={SIGNATURE: signature})
     extra = out / VERSION / EXTRA
     extra.mkdir()
     (extra / "fwexport.json").write_bytes(msgspec.json.encode(metadata(spec)))

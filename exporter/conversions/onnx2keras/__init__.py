@@ -46,8 +46,7 @@ def convert(src: Path, out: Path, spec: ModelSpec) -> None:
     Its inputs and outputs are those of ``keras_spec(spec)``. Raises NotAModelError for a file that is no ONNX
     model, ConversionError with every node that cannot be converted.
     """
-    to_keras(src, spec).save(out)
-    keras_model.write_metadata(out, keras_spec(spec))
+    keras_model.save(to_keras(src, spec), out, keras_spec(spec))
 
 
 def to_keras(src: Path, spec: ModelSpec) -> Any:

@@ -1,0 +1,15 @@
+"""A model that a process has written is handed to its next step once; after that the file is read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import keras_model_child as child
+
+from runtimes.client import Worker
+
+
+def test_a_written_model_is_handed_over_once(tmp_path: Path) -> None:
+    with Worker({"PYTHONPATH": str(Path(__file__).parent), "KERAS_BACKEND": "tensorflow"}) as worker:
+        found = worker.call(child.read_again, tmp_path)
+    assert found == {"handed over": True, "read the second time": True, "read when changed": True}
