@@ -16,6 +16,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from rich.table import Table
 
 from runtimes.base import Array
+from runtimes.bundle import Failure
 from runtimes.predict import Prediction
 from runtimes.rows import SCHEMA, BenchRow, VerifyRow
 
@@ -174,6 +175,16 @@ def _summary(array: Array) -> str:
         return ", ".join(f"{value:.6g}" for value in array.ravel().tolist())
     shape = "x".join(map(str, array.shape))
     return f"{shape}, from {array.min():.6g} to {array.max():.6g}, mean {array.mean():.6g} (all of it with --json)"
+
+
+def print_failures(failures: Sequence[Failure]) -> None:
+    """The formats that could not be written, those that one conversion is to blame for together."""
+    together: dict[tuple[str, str], list[str]] = {}
+    for failure in failures:
+        together.setdefault((failure.edge, failure.message), []).append(failure.format)
+    for (edge, message), formats in together.items():
+        why = f"{edge}: {message}" if edge else message
+        stderr.print(f"no {', '.join(formats)}: {why}", markup=False)
 
 
 def _reasons(rows: Sequence[VerifyRow] | Sequence[BenchRow]) -> None:

@@ -5,8 +5,9 @@ Everything here runs in a torch child.
 
 from __future__ import annotations
 
+import contextlib
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -53,8 +54,13 @@ def model_spec(
             runs.append([value.numpy() for value in flatten(found_outputs)])
         except Exception as error:
             shapes = ", ".join(str([n or batch for n in spec.shape]) for spec in inputs)
+            hint = (
+                f" It runs on {len(runs[0][0])} samples: is its batch fixed? Then say --fixed-batch."
+                if runs
+                else ""
+            )
             raise NotAModelError(
-                f"{given.source} does not run on inputs of shape {shapes}: {type(error).__name__}: {error}"
+                f"{given.source} does not run on inputs of shape {shapes}: {type(error).__name__}: {error}.{hint}"
             ) from error
     outputs = describe.outputs(names or output_names(found_outputs), runs, fixed, given.output_kind)
     return ModelSpec(given.name, inputs, outputs, given.labels, given.preprocessing or ())
@@ -149,6 +155,28 @@ def parameters(model: Any) -> int:
     return sum(parameter.numel() for parameter in model.parameters())
 
 
+@contextlib.contextmanager
+def _computing_in_double() -> Iterator[None]:
+    """Code that asks for float32, or makes a tensor of the default type, gets float64."""
+    import torch
+    from torch.utils._python_dispatch import TorchDispatchMode
+
+    class InDouble(TorchDispatchMode):  # type: ignore[misc]
+        def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+            def wide(value: Any) -> Any:
+                return torch.float64 if value is torch.float32 else value
+
+            return function(*map(wide, args), **{key: wide(value) for key, value in (kwargs or {}).items()})
+
+    usual = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float64)
+    try:
+        with InDouble():
+            yield
+    finally:
+        torch.set_default_dtype(usual)
+
+
 class TorchSession(Session):
     """The source module itself, as the reference runs it: on the CPU, in one precision."""
 
@@ -172,8 +200,9 @@ class TorchSession(Session):
         """Outputs by name, in the session's precision."""
         import torch
 
-        with torch.inference_mode():
-            values = flatten(self._model(*[self._tensor(feeds[spec.name]) for spec in self.inputs]))
+        tensors = [self._tensor(feeds[spec.name]) for spec in self.inputs]
+        with torch.inference_mode(), _computing_in_double() if self._double else contextlib.nullcontext():
+            values = flatten(self._model(*tensors))
         return {spec.name: value.numpy() for spec, value in zip(self.outputs, values, strict=True)}
 
     def bind(self, feeds: Feeds) -> Callable[[], None]:

@@ -99,9 +99,12 @@ def structure_faults(inputs: Sequence[TensorSpec], outputs: Sequence[TensorSpec]
 
 
 def feeds(samples: Mapping[str, Array], model: ModelSpec, artifact: Artifact) -> dict[str, Array]:
-    """Samples in the source's layout, as the artifact's inputs want them."""
+    """Samples in the source's layout, as the artifact's inputs want them: its layout, and its type of integers."""
     pairs = zip(model.inputs, artifact.inputs, strict=True)
-    return {own.name: to_layout(samples[spec.name], spec.layout, own.layout) for spec, own in pairs}
+    return {
+        own.name: to_layout(samples[spec.name], spec.layout, own.layout).astype(own.dtype, copy=False)
+        for spec, own in pairs
+    }
 
 
 def source_outputs(outputs: Mapping[str, Array], model: ModelSpec, artifact: Artifact) -> dict[str, Array]:

@@ -58,7 +58,7 @@ def command(
     """
     import msgspec
 
-    from exporter.console import Steps, print_bench, print_json, print_verify
+    from exporter.console import Steps, print_bench, print_failures, print_json, print_verify
     from exporter.given import SourceOptions, given
     from exporter.main_job import Job, run
     from exporter.training.options import TrainOptions
@@ -87,9 +87,7 @@ def command(
         print_verify(done.verified)
         if done.measured:
             print_bench(done.measured)
-        for failure in done.failures:
-            if not failure.is_unreachable:  # those are rows of the table
-                click.echo(f"no {failure.format}: {failure.edge}: {failure.message}")
+        print_failures([failure for failure in done.failures if not failure.is_unreachable])
         click.echo(f"report: {done.report}")
     steps.say("seconds: " + ", ".join(f"{name} {seconds:.1f}" for name, seconds in steps.seconds.items()))
     return done.exit_code

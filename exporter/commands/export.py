@@ -23,7 +23,7 @@ def command(source: str, formats: tuple[str, ...], out: Path, **about: object) -
 
     from exporter.bring import source_folder
     from exporter.build import build
-    from exporter.console import Steps
+    from exporter.console import Steps, print_failures
     from exporter.converters import Converters
     from exporter.given import SourceOptions, given
     from exporter.plan import check_formats
@@ -41,9 +41,7 @@ def command(source: str, formats: tuple[str, ...], out: Path, **about: object) -
         manifest = build(place, out, formats, converters, stage.step)
     for artifact in manifest.artifacts:
         click.echo(f"{out / artifact.path}\t{artifact.format}\t{artifact.size_bytes:,} bytes")
-    for failure in manifest.failures:
-        why = f"{failure.edge}: {failure.message}" if failure.edge else failure.message
-        click.echo(f"fwexport: no {failure.format}: {why}", err=True)
+    print_failures(manifest.failures)
     if any(not failure.is_unreachable for failure in manifest.failures):
         return 4
     return 6 if any(failure.format in formats for failure in manifest.failures) else 0

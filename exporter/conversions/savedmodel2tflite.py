@@ -6,6 +6,7 @@ library stores associated files.
 
 from __future__ import annotations
 
+import re
 import zipfile
 from pathlib import Path
 
@@ -38,8 +39,19 @@ def convert(src: Path, out: Path, spec: ModelSpec) -> None:
             saved_model_exported_names=[SIGNATURE],
         )
     except Exception as error:
-        raise ConversionError(f"the TF Lite converter cannot take {spec.name}: {error}") from error
+        raise ConversionError(
+            f"the TF Lite converter cannot take {spec.name}: {_reason(str(error))}"
+        ) from error
     out.write_bytes(content)
     with zipfile.ZipFile(out, "a", zipfile.ZIP_DEFLATED) as archive:
         for name, text in metadata(spec).items():
             archive.writestr(zipfile.ZipInfo(f"{name}.json", date_time=(1980, 1, 1, 0, 0, 0)), text)
+
+
+def _reason(message: str) -> str:
+    """The operators that TF Lite lacks, where that is the reason; else the converter's first error, without its graph."""
+    missing = re.findall(r"^(?:TF Select|Custom) ops: (.+)$", message, re.M)
+    if missing:
+        return f"TF Lite has no operator for {', '.join(missing)}. Replace the layers that use it."
+    errors = re.findall(r"error: (?:loc\(.*\): )?(.+)$", message, re.M)
+    return str(errors[0] if errors else message.partition("\n")[0])

@@ -7,22 +7,34 @@ Apache-2.0, https://github.com/tensorflow/tfjs), which cannot be installed besid
 from __future__ import annotations
 
 import importlib.util
+from dataclasses import replace
 from importlib import metadata as distributions
 from pathlib import Path
 
-from exporter.base import same_spec
 from exporter.conversions.savedmodel2tfjs import graph, model_json
 from exporter.metadata import metadata
-from runtimes.bundle import ModelSpec
+from runtimes.bundle import ModelSpec, TensorSpec
 from runtimes.errors import ConversionError
 from runtimes.files import writing_to
 
 SOURCE = "savedmodel"
 TARGET = "tfjs"
 PROCESS = "tensorflow"
-artifact_spec = same_spec
+# TF.js has one type of float and one of integer.
+_DTYPES = {"float64": "float32", "float16": "float32"} | dict.fromkeys(
+    ("int64", "int16", "int8", "uint8"), "int32"
+)
 
 VERSION = "1"
+
+
+def artifact_spec(spec: ModelSpec) -> ModelSpec:
+    """The same tensors in the types that TF.js has."""
+    return replace(spec, inputs=_stored(spec.inputs), outputs=_stored(spec.outputs))
+
+
+def _stored(tensors: tuple[TensorSpec, ...]) -> tuple[TensorSpec, ...]:
+    return tuple(replace(tensor, dtype=_DTYPES.get(tensor.dtype, tensor.dtype)) for tensor in tensors)
 
 
 def check() -> str | None:

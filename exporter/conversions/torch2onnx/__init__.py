@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import io
+import re
 import warnings
 from pathlib import Path
 from typing import Any
@@ -47,7 +48,7 @@ def export(model: Any, out: Path, spec: ModelSpec) -> None:
             else:
                 _export(model, out, spec)
         except Exception as error:
-            raise ConversionError(f"torch.onnx cannot export {spec.name}: {error}") from error
+            raise ConversionError(f"torch.onnx cannot export {spec.name}: {_root(error)}") from error
 
 
 def _export(model: Any, out: Path, spec: ModelSpec) -> None:
@@ -57,20 +58,23 @@ def _export(model: Any, out: Path, spec: ModelSpec) -> None:
     examples = torch_model.example_inputs(spec)
     batch = torch.export.Dim("batch")
     dynamic = tuple({i: batch for i, n in enumerate(t.shape) if n is None} for t in spec.inputs)
+
+    def export(module: Any) -> Any:
+        return torch.onnx.export(
+            module,
+            examples,
+            dynamo=True,
+            opset_version=OPSET,
+            input_names=[tensor.name for tensor in spec.inputs],
+            output_names=[tensor.name for tensor in spec.outputs],
+            dynamic_shapes=dynamic,
+            verbose=False,
+        )
+
     try:
-        captured = decompose_in_place(torch.export.export(model, examples, dynamic_shapes=dynamic))
-    except Exception:  # torch.onnx has more ways to capture a module
-        captured = model
-    program = torch.onnx.export(
-        captured,
-        examples,
-        dynamo=True,
-        opset_version=OPSET,
-        input_names=[tensor.name for tensor in spec.inputs],
-        output_names=[tensor.name for tensor in spec.outputs],
-        dynamic_shapes=dynamic,
-        verbose=False,
-    )
+        program = export(decompose_in_place(torch.export.export(model, examples, dynamic_shapes=dynamic)))
+    except Exception:  # torch.onnx has more ways to capture a module, and decomposes more
+        program = export(model)
     program.model.metadata_props.update(metadata(spec))
     program.model.producer_name = "fwexport"
     program.save(str(out), external_data=False)
@@ -97,3 +101,11 @@ def _export_script(model: Any, out: Path, spec: ModelSpec) -> None:
     onnx.helper.set_model_props(found, metadata(spec))
     found.producer_name = "fwexport"
     onnx.save(found, str(out))
+
+
+def _root(error: BaseException) -> str:
+    """The first cause in one paragraph: what torch.onnx wraps around it is advice on reporting bugs of PyTorch."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    text = re.sub(r"\x1b\[[0-9;]*m", "", str(error)).strip()
+    return f"{type(error).__name__}: {text.split(chr(10) + chr(10))[0]}"
