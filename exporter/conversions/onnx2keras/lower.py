@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from exporter.conversions.onnx2keras.graph import Array, Graph, Node, Shape
-from exporter.conversions.onnx2keras.layout import Layout, Plan, Step, plain
+from exporter.conversions.onnx2keras.graph import Array, Graph, Node, Shape, Size
+from exporter.conversions.onnx2keras.layout import Layout, Plan, Step
 from exporter.conversions.onnx2keras.names import Unique, keras_name, layer_names
 from exporter.conversions.onnx2keras.registry import Tensor, operators
 from runtimes.errors import ConversionError
@@ -109,6 +109,13 @@ class Call:
             constant = constant.T
         return constant if self.layout.flat is None else constant.take(self.layout.flat.index(), axis=0)
 
+    def zeros(self, size: Size, dtype: str) -> Tensor:
+        """A vector of zeros as long as a dynamic axis of an input, times the factor."""
+        zeros = self._model.zeros(size.symbol)
+        if size.factor != 1:
+            zeros = self.op(self.ops.repeat, zeros, size.factor, suffix="_size")
+        return self.cast(zeros, dtype)
+
     def layer(
         self, kind: Any, *weights: Array, suffix: str = "", **config: Any
     ) -> Callable[[Tensor], Tensor]:
@@ -156,13 +163,11 @@ class _Model:
         inputs = [self._input(name) for name in self.graph.inputs]
         for step in self.plan.steps:
             self._node(step)
-        outputs = [self.tensor(name, self.plan.outputs[name]) for name in self.graph.outputs]
+        outputs = [self._output(name) for name in self.graph.outputs]
         return self.keras.Model(_one_or_all(inputs), _one_or_all(outputs), name=name)
 
     def tensor(self, name: str, layout: Layout) -> Tensor:
         """A value in a layout: as it lives, or moved, once."""
-        if name in self.graph.constants and name not in self._tensors:
-            self._tensors[name] = {plain(self.graph.rank(name)): self._as_output(name)}
         living = self._tensors[name]
         if layout not in living:
             home = next(iter(living))
@@ -176,15 +181,31 @@ class _Model:
         first._keras_history.operation.name = self.names.take(name)
         return result
 
-    def _as_output(self, name: str) -> Tensor:
-        """A constant as a tensor of the model: chosen from itself and itself by something that an input computes."""
-        ops = self.keras.ops
-        constant = self.graph.constants[name]
-        tensor = next(iter(self._tensors[self.graph.inputs[0]].values()))
-        first = tensor[(slice(0, 1),) * len(tensor.shape)]
-        never = self.operation(f"{keras_name(name)}_never", ops.any, ops.not_equal(first, first))
-        same = ops.convert_to_tensor(constant, constant.dtype.name)
+    def _output(self, name: str) -> Tensor:
+        """A tensor of the model; for a constant, one that is chosen from itself and itself by what an input holds."""
+        layout, ops = self.plan.outputs[name], self.keras.ops
+        if name in self.graph.constants:
+            self._tensors[name] = {layout: self.graph.constants[name].transpose(layout.order)}
+        tensor = self.tensor(name, layout)
+        if isinstance(tensor, self.keras.KerasTensor):
+            return tensor
+        first = self._tensors[self.graph.inputs[0]][self.plan.inputs[self.graph.inputs[0]]]
+        corner = first[(slice(0, 1),) * len(first.shape)]
+        never = self.operation(f"{keras_name(name)}_never", ops.any, ops.not_equal(corner, corner))
+        same = ops.convert_to_tensor(tensor, str(tensor.dtype))
         return self.operation(keras_name(name), ops.where, never, same, same)
+
+    def zeros(self, symbol: str) -> Tensor:
+        """A vector of zeros as long as the dynamic axis of this name, cut from an input."""
+        name, axis = next(
+            (name, self.graph.values[name].symbols.index(symbol))
+            for name in self.graph.inputs
+            if symbol in self.graph.values[name].symbols
+        )
+        layout = self.plan.inputs[name]
+        line = tuple(slice(None) if a == axis else 0 for a in layout.order)
+        cut = self.operation(f"{keras_name(symbol)}_line", lambda x: x[line], self.tensor(name, layout))
+        return self.operation(f"{keras_name(symbol)}_zeros", self.keras.ops.zeros_like, cut)
 
     def _input(self, name: str) -> Tensor:
         layout = self.plan.inputs[name]

@@ -9,6 +9,8 @@ from exporter.conversions.onnx2keras.graph import Graph, Node
 
 # Operators whose output shape says all that their second input says.
 _SHAPED_BY_OUTPUT = {"Reshape", "Squeeze", "Unsqueeze"}
+# Operators whose last input is the shape of their output.
+_SHAPED_BY_SIZES = {"ConstantOfShape", "Expand"}
 
 
 def simplify(graph: Graph) -> Graph:
@@ -17,19 +19,23 @@ def simplify(graph: Graph) -> Graph:
 
 
 def without_shape_arithmetic(graph: Graph) -> Graph:
-    """Reshape, Squeeze and Unsqueeze keep only their tensor where the output's shape is known up to one axis."""
+    """No shape that is computed where it is known.
 
-    def known(node: Node) -> bool:
+    Reshape, Squeeze and Unsqueeze keep only their tensor where the output's shape is known up to one axis; Expand
+    and ConstantOfShape take as an attribute a shape that is known up to the sizes of dynamic axes.
+    """
+
+    def simpler(node: Node) -> Node:
         value = graph.values.get(node.outputs[0])
-        return value is not None and value.shape is not None and value.shape.count(None) <= 1
+        shape = value.shape if value else None
+        if node.op in _SHAPED_BY_OUTPUT and shape is not None and shape.count(None) <= 1:
+            return replace(node, inputs=node.inputs[:1])
+        sizes = graph.sizes.get(node.inputs[-1]) if node.op in _SHAPED_BY_SIZES and node.inputs else None
+        if sizes is not None and None not in sizes:
+            return replace(node, inputs=node.inputs[:-1], attributes={**node.attributes, "sizes": sizes})
+        return node
 
-    return replace(
-        graph,
-        nodes=tuple(
-            replace(node, inputs=node.inputs[:1]) if node.op in _SHAPED_BY_OUTPUT and known(node) else node
-            for node in graph.nodes
-        ),
-    )
+    return replace(graph, nodes=tuple(map(simpler, graph.nodes)))
 
 
 def without_zero_biases(graph: Graph) -> Graph:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from exporter.conversions.onnx2keras import rules
 from exporter.conversions.onnx2keras.graph import Array, Graph, Node
 from exporter.conversions.onnx2keras.lower import Call, reshape_target
+from exporter.conversions.onnx2keras.ops.elementwise import is_float
 from exporter.conversions.onnx2keras.registry import Tensor, lowers
-
-_PAD_MODES = ("constant", "reflect")
 
 
 @lowers("Identity", layout=rules.follow)
@@ -32,15 +33,19 @@ def reshape(call: Call) -> Tensor:
     return call.op(call.ops.reshape, call.tensor(), reshape_target(call.output_shape))
 
 
-def _refuse_concat(node: Node, graph: Graph) -> str | None:
-    return "constant parts" if any(name in graph.constants for name in node.inputs) else None
-
-
-@lowers("Concat", layout=rules.concat, refuse=_refuse_concat)
+@lowers("Concat", layout=rules.concat)
 def concat(call: Call) -> Tensor:
-    parts = [call.tensor(index) for index in range(len(call.node.inputs))]
-    axis = call.output_layout.axis(call.attr("axis", 1))
-    return call.layer(call.layers.Concatenate, axis=axis)(parts) if len(parts) > 1 else parts[0]
+    axis, indices = call.output_layout.axis(call.attr("axis", 1)), range(len(call.node.inputs))
+    constants = [call.constant(index) for index in indices]
+    parts = [
+        call.tensor(index) if constant is None else constant.transpose(call.output_layout.order)
+        for index, constant in enumerate(constants)
+    ]
+    if len(parts) == 1:
+        return parts[0]
+    if any(constant is not None for constant in constants) or not is_float(call.dtype):
+        return call.op(call.ops.concatenate, parts, axis=axis)
+    return call.layer(call.layers.Concatenate, axis=axis)(parts)
 
 
 def _refuse_dropout(node: Node, graph: Graph) -> str | None:
@@ -75,23 +80,40 @@ def _pads(node: Node, graph: Graph) -> list[tuple[int, int]]:
 def _refuse_pad(node: Node, graph: Graph) -> str | None:
     if any(node.has(index) and graph.constant(node, index) is None for index in (1, 2, 3)):
         return "its pads or their value are computed, not constant"
-    mode = node.attributes.get("mode", "constant")
-    if mode not in _PAD_MODES:
-        return f"mode={mode} (only {' and '.join(_PAD_MODES)} are supported)"
-    return "negative pads" if min(min(pair) for pair in _pads(node, graph)) < 0 else None
+    mode, shape = node.attributes.get("mode", "constant"), graph.shape(node.inputs[0])
+    padded = [size for size, pads in zip(shape, _pads(node, graph), strict=True) if any(pads)]
+    if mode != "constant" and None in padded:
+        return f"mode={mode} over a dynamic axis"
+    return None
 
 
 @lowers("Pad", layout=rules.follow_axes, refuse=_refuse_pad)
 def pad(call: Call) -> Tensor:
-    pads, mode = _pads(call.node, call.graph), call.attr("mode", "constant")
+    """Negative pads are cut off first; what is no constant is a copy of rows and columns that are there."""
+    pads, mode, tensor = _pads(call.node, call.graph), call.attr("mode", "constant"), call.tensor()
     here = tuple(pads[axis] for axis in call.layout.order)
+    if any(min(pair) < 0 for pair in here):
+        cut = tuple(slice(max(-a, 0), min(b, 0) or None) for a, b in here)
+        tensor = call.op(lambda whole: whole[cut], tensor, suffix="_cut")
+        here = tuple((max(a, 0), max(b, 0)) for a, b in here)
+    if mode != "constant":
+        return _copied(call, tensor, here, mode)
     given = call.constant(2)
-    value = call.attr("value", 0.0) if given is None else given.item()
-    if mode == "reflect":
-        return call.op(call.ops.pad, call.tensor(), here, mode)
-    if value == 0 and len(here) == 4 and here[0] == here[3] == (0, 0):
-        return call.layer(call.layers.ZeroPadding2D, padding=here[1:3])(call.tensor())
-    return call.op(call.ops.pad, call.tensor(), here, mode, value)
+    value = call.attr("value", 0.0) if given is None or not given.size else given.item()
+    if value == 0 and len(here) == 4 and here[0] == here[3] == (0, 0) and is_float(call.dtype):
+        return call.layer(call.layers.ZeroPadding2D, padding=here[1:3])(tensor)
+    return call.op(call.ops.pad, tensor, here, "constant", value)
+
+
+def _copied(call: Call, tensor: Tensor, pads: tuple[tuple[int, int], ...], mode: str) -> Tensor:
+    small = all(max(pair) < (size or 1) for pair, size in zip(pads, tensor.shape, strict=True) if any(pair))
+    if mode == "reflect" and small:
+        return call.op(call.ops.pad, tensor, pads, mode)
+    for axis, pair in enumerate(pads):
+        if any(pair):
+            places = np.pad(np.arange(tensor.shape[axis], dtype=np.int32), pair, mode)  # type: ignore[call-overload]
+            tensor = call.op(call.ops.take, tensor, places, axis=axis)
+    return tensor
 
 
 def _slices(node: Node, graph: Graph) -> dict[int, slice]:
@@ -106,7 +128,7 @@ def _slices(node: Node, graph: Graph) -> dict[int, slice]:
     starts, ends = numbers(1, "starts", ()), numbers(2, "ends", ())
     axes, steps = numbers(3, "axes", range(len(starts))), numbers(4, "steps", [1] * len(starts))
     return {
-        axis % rank: slice(start, None if end >= 2**31 - 1 else end, step)
+        axis % rank: slice(start, None if abs(end) >= 2**31 - 1 else end, step)
         for start, end, axis, step in zip(starts, ends, axes, steps, strict=True)
     }
 
@@ -114,13 +136,16 @@ def _slices(node: Node, graph: Graph) -> dict[int, slice]:
 def _refuse_slice(node: Node, graph: Graph) -> str | None:
     if any(node.has(index) and graph.constant(node, index) is None for index in range(1, 5)):
         return "its bounds are computed, not constant"
-    return "a negative step" if any(cut.step < 0 for cut in _slices(node, graph).values()) else None
+    return None
 
 
 @lowers("Slice", layout=rules.follow_axes, refuse=_refuse_slice)
 def slice_(call: Call) -> Tensor:
+    """Backwards is forwards, turned round."""
     cuts = _slices(call.node, call.graph)
     every = tuple(cuts.get(axis, slice(None)) for axis in call.layout.order)
+    if call.shape() and None not in call.output_shape and 0 in call.output_shape:
+        every = tuple(slice(0, size) for size in call.output_shape)
     return call.op(lambda tensor: tensor[every], call.tensor())
 
 

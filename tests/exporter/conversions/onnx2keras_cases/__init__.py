@@ -7,6 +7,7 @@ from onnx2keras_cases.case import Case
 from onnx2keras_cases.convolution import CONVOLUTION
 from onnx2keras_cases.dense import DENSE
 from onnx2keras_cases.elementwise import ELEMENTWISE
+from onnx2keras_cases.expansion import EXPANSION
 from onnx2keras_cases.gather import GATHER
 from onnx2keras_cases.layout import LAYOUT
 from onnx2keras_cases.logic import LOGIC
@@ -14,6 +15,7 @@ from onnx2keras_cases.normalization import NORMALIZATION
 from onnx2keras_cases.order import ORDER
 from onnx2keras_cases.pooling import POOLING
 from onnx2keras_cases.reduction import REDUCTION
+from onnx2keras_cases.resize import RESIZE
 from onnx2keras_cases.scatter import SCATTER
 from onnx2keras_cases.shape import SHAPE
 
@@ -21,5 +23,5 @@ __all__ = ["CASES", "Case"]
 
 CASES = {
     **CONVOLUTION, **POOLING, **DENSE, **NORMALIZATION, **ACTIVATION, **ELEMENTWISE, **LOGIC, **SHAPE, **REDUCTION,
-    **GATHER, **SCATTER, **ORDER, **LAYOUT,
+    **EXPANSION, **RESIZE, **GATHER, **SCATTER, **ORDER, **LAYOUT,
 }  # fmt: skip
