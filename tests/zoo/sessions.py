@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from runtimes.client import Worker
-from runtimes.errors import WorkerError
+import contextlib
+
+from runtimes.client import ChildFailed, Worker
+from runtimes.errors import NotAModelError, UnavailableError, WorkerError
 from runtimes.pool import Cell, Live, Pool
 from tests.zoo import child
 
@@ -29,6 +31,8 @@ class SharedPool(Pool):
         while self._live:
             (cell, _), live = self._live.popitem()
             try:
+                with contextlib.suppress(ChildFailed, NotAModelError, UnavailableError):
+                    _ = live.opened  # a cell that nobody asked may still be loading
                 live.worker.call(child.close_sessions)
             except WorkerError:
                 live.worker.close()
