@@ -4,9 +4,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 NETS = Path(__file__).parent / "nets"
+
+# What the families' authors do to pixels of 0 to 255. Some of Keras's do it inside.
+NORMALIZED = (
+    {"op": "scale", "factor": 1 / 255},
+    {"op": "normalize", "mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225]},
+)
+CENTRED = (
+    {"op": "scale", "factor": 1 / 127.5},
+    {"op": "normalize", "mean": [1.0, 1.0, 1.0], "std": [1.0, 1.0, 1.0]},
+)
+RAW = ({"op": "scale", "factor": 1.0},)
 
 IMAGE = (3, 32, 32)
 LARGE = (3, 64, 64)
@@ -16,14 +27,14 @@ LARGE = (3, 64, 64)
 class Model:
     """A model: the file in ``nets/`` that has it, or ``keras.applications`` where that is empty.
 
-    ``shape`` is its input's without the batch; ``scale`` is what pixels in [0, 1] are multiplied by.
+    ``shape`` is its input's without the batch; ``preprocessing`` is as the manifest has it, empty where it takes no image.
     """
 
     name: str
     framework: Literal["torch", "keras"]
     shape: tuple[int, ...]
     file: str = ""
-    scale: float = 1.0
+    preprocessing: tuple[dict[str, Any], ...] = ()
 
     @property
     def code(self) -> str:
@@ -32,11 +43,12 @@ class Model:
 
 
 def _torch(file: str, shape: tuple[int, ...], *names: str) -> list[Model]:
-    return [Model(name, "torch", shape, file) for name in names]
+    preprocessing = NORMALIZED if len(shape) == 3 else ()
+    return [Model(name, "torch", shape, file, preprocessing) for name in names]
 
 
-def _keras(side: int, *names: str) -> list[Model]:
-    return [Model(name, "keras", (side, side, 3), scale=255.0) for name in names]
+def _keras(side: int, *names: str, preprocessing: tuple[dict[str, Any], ...] = CENTRED) -> list[Model]:
+    return [Model(name, "keras", (side, side, 3), "", preprocessing) for name in names]
 
 
 MODELS = {
@@ -61,8 +73,12 @@ MODELS = {
         *_torch("unet", IMAGE, "unet_transposed", "unet_bilinear", "segmenter_interpolate"),
         *_torch("one_and_three_d", (2, 64), "cnn_1d", "tcn"),
         *_torch("one_and_three_d", (1, 8, 16, 16), "cnn_3d"),
-        *_keras(32, "ConvNeXtTiny", "DenseNet121", "EfficientNetB0", "EfficientNetV2B0", "MobileNet"),
-        *_keras(32, "MobileNetV2", "MobileNetV3Small", "NASNetMobile", "ResNet50", "ResNet50V2", "VGG16"),
+        *_keras(
+            32, "ConvNeXtTiny", "EfficientNetB0", "EfficientNetV2B0", "MobileNetV3Small", preprocessing=RAW
+        ),
+        *_keras(
+            32, "DenseNet121", "MobileNet", "MobileNetV2", "NASNetMobile", "ResNet50", "ResNet50V2", "VGG16"
+        ),
         *_keras(71, "Xception"),
         *_keras(75, "InceptionV3", "InceptionResNetV2"),
     )

@@ -82,16 +82,16 @@ class Zoo:
         place.mkdir(parents=True)
         if model.framework == "torch":
             weights = place / "weights.pt"
-            self.converters.get("torch").call(child.make_torch, model.code, model.shape, weights)
+            self.converters.get("torch").call(child.make_torch, model, weights)
             inputs = (TensorSpec("", "", (None, *model.shape)),)
-            given = Given(model.code, model.name, weights, inputs=inputs)
+            given = Given(model.code, model.name, weights, inputs=inputs, preprocessing=model.preprocessing)
         else:
             file = place / "model.keras"
-            self.converters.get("tensorflow").call(child.make_keras, model.name, model.shape, file)
-            given = Given(str(file), model.name)
+            self.converters.get("tensorflow").call(child.make_keras, model, file)
+            given = Given(str(file), model.name, preprocessing=model.preprocessing)
         source = bring(given, None, place / "source", self.converters)
         made = samples.generated(source.model)
-        few = {name: array[:SAMPLES] * array.dtype.type(model.scale) for name, array in made.inputs.items()}
+        few = {name: array[:SAMPLES] for name, array in made.inputs.items()}
         samples.write_samples(place / "source", replace(made, inputs=few, labels=made.labels[:SAMPLES]))
         return place / "source"
 

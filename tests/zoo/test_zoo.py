@@ -41,8 +41,8 @@ def test_every_artifact_predicts_what_the_source_predicts(name: str, zoo: Zoo) -
 @pytest.mark.parametrize("name", [model.name for model in MODELS.values() if model.framework == "torch"])
 def test_a_forgotten_parameter_shows(name: str, torch_child: Worker, tmp_path: Path) -> None:
     model = MODELS[name]
-    torch_child.call(child.make_torch, model.code, model.shape, tmp_path / "weights.pt")
-    found = torch_child.call(child.unnoticed, model.code, model.shape, tmp_path / "weights.pt")
+    torch_child.call(child.make_torch, model, tmp_path / "weights.pt")
+    found = torch_child.call(child.unnoticed, model, tmp_path / "weights.pt")
     assert found == CANCELLED.get(name, [])
 
 
