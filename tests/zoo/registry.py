@@ -27,14 +27,22 @@ LARGE = (3, 64, 64)
 class Model:
     """A model: the file in ``nets/`` that has it, or ``keras.applications`` where that is empty.
 
-    ``shape`` is its input's without the batch; ``preprocessing`` is as the manifest has it, empty where it takes no image.
+    ``shape`` is its input's without the batch; ``arithmetic`` is what is done to pixels, empty where it takes no image.
     """
 
     name: str
     framework: Literal["torch", "keras"]
     shape: tuple[int, ...]
     file: str = ""
-    preprocessing: tuple[dict[str, Any], ...] = ()
+    arithmetic: tuple[dict[str, Any], ...] = ()
+
+    @property
+    def preprocessing(self) -> tuple[dict[str, Any], ...]:
+        """As the manifest has it."""
+        if not self.arithmetic:
+            return ()
+        height, width = self.shape[1:] if self.framework == "torch" else self.shape[:2]
+        return {"op": "resize", "height": height, "width": width, "filter": "bilinear"}, *self.arithmetic
 
     @property
     def code(self) -> str:
@@ -43,12 +51,12 @@ class Model:
 
 
 def _torch(file: str, shape: tuple[int, ...], *names: str) -> list[Model]:
-    preprocessing = NORMALIZED if len(shape) == 3 else ()
-    return [Model(name, "torch", shape, file, preprocessing) for name in names]
+    arithmetic = NORMALIZED if len(shape) == 3 else ()
+    return [Model(name, "torch", shape, file, arithmetic) for name in names]
 
 
-def _keras(side: int, *names: str, preprocessing: tuple[dict[str, Any], ...] = CENTRED) -> list[Model]:
-    return [Model(name, "keras", (side, side, 3), "", preprocessing) for name in names]
+def _keras(side: int, *names: str, arithmetic: tuple[dict[str, Any], ...] = CENTRED) -> list[Model]:
+    return [Model(name, "keras", (side, side, 3), "", arithmetic) for name in names]
 
 
 MODELS = {
@@ -73,9 +81,7 @@ MODELS = {
         *_torch("unet", IMAGE, "unet_transposed", "unet_bilinear", "segmenter_interpolate"),
         *_torch("one_and_three_d", (2, 64), "cnn_1d", "tcn"),
         *_torch("one_and_three_d", (1, 8, 16, 16), "cnn_3d"),
-        *_keras(
-            32, "ConvNeXtTiny", "EfficientNetB0", "EfficientNetV2B0", "MobileNetV3Small", preprocessing=RAW
-        ),
+        *_keras(32, "ConvNeXtTiny", "EfficientNetB0", "EfficientNetV2B0", "MobileNetV3Small", arithmetic=RAW),
         *_keras(
             32, "DenseNet121", "MobileNet", "MobileNetV2", "NASNetMobile", "ResNet50", "ResNet50V2", "VGG16"
         ),
