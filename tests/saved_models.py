@@ -43,6 +43,7 @@ SPECS = {
     "activations": ModelSpec("activations", (SMALL,), (_out("out", 8),)),
     "batch_norms": ModelSpec("batch_norms", (SMALL,), (_out("out", 8),)),
     "grouped": ModelSpec("grouped", (SMALL,), (_out("out", 8),)),
+    "products": ModelSpec("products", (SMALL,), (_out("out", 6),)),
     "substitutes": ModelSpec("substitutes", (SMALL,), (_out("out", 12),)),
     "refused": ModelSpec("refused", (ROW,), (_out("out", 4),)),
     "huge_integer": ModelSpec("huge_integer", (TensorSpec("index", "int64", (None,)),), (_out("out", 1),)),
@@ -207,6 +208,27 @@ def _grouped(tf: Any, weight: Weight) -> Forward:
     return forward
 
 
+def _products(tf: Any, weight: Weight) -> Forward:
+    """Matrix products that broadcast: one for all, the right and the left for all heads, crosswise, by rank."""
+    one, heads, cross = weight(3, 4), weight(4, 3, 5), weight(1, 4, 3, 16)
+
+    def forward(x: Any) -> tuple[Any, ...]:
+        many, single = tf.reshape(x, (-1, 4, 16, 3)), tf.reshape(x, (-1, 1, 64, 3))
+        made = (
+            tf.reshape(many, (-1, 16, 3)) @ one,
+            many @ heads,
+            tf.matmul(many, single, transpose_b=True),
+            tf.matmul(single, many, transpose_b=True),
+            tf.reshape(x, (-1, 1, 64, 3)) @ cross,
+            tf.reshape(many, (-1, 2, 2, 16, 3)) @ tf.reshape(x[:1], (2, 1, 3, 32)),
+        )
+        means = [tf.reduce_mean(y * y, range(1, len(y.shape))) for y in made]
+        means[0] = tf.reduce_mean(tf.reshape(means[0], (-1, 4)), 1)
+        return (tf.stack(means, 1),)
+
+    return forward
+
+
 def _substitutes(tf: Any, weight: Weight) -> Forward:
     """What else TF.js has no kernel for; rolled by both signs, along one axis and two."""
     scale = weight(3)
@@ -240,6 +262,7 @@ _KINDS: dict[str, Callable[[Any, Weight], Forward]] = {
     "activations": _activations,
     "batch_norms": _batch_norms,
     "grouped": _grouped,
+    "products": _products,
     "substitutes": _substitutes,
     "refused": _refused,
     "huge_integer": _huge_integer,

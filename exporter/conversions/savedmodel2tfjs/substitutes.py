@@ -1,10 +1,53 @@
-"""What TF.js has no kernel for, said with operators that it has: ``SUBSTITUTES`` by operator."""
+"""What TF.js has no kernel for, or computes wrongly, said with operators that it has: ``SUBSTITUTES`` by operator."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from exporter.graph_substitutes import conv2d, erfc, softsign
+
+
+def _batch_matmul(operation: Any) -> Any:
+    """Broadcast in any way but along leading axes.
+
+    The kernels of TF.js 4.22 take matrix i modulo the number of matrices on each side, which is then another one.
+    """
+    import tensorflow as tf
+
+    a, b = operation.inputs
+    rank = max(len(a.shape), len(b.shape)) - 2
+    of_a, of_b = (
+        [1] * (rank + 2 - len(tensor.shape)) + tensor.shape.as_list()[:-2] for tensor in operation.inputs
+    )
+    wide_a = [axis for axis in range(rank) if of_a[axis] == 1 != of_b[axis]]
+    wide_b = [axis for axis in range(rank) if of_b[axis] == 1 != of_a[axis]]
+    leads_a, leads_b = _leading(of_a, wide_a), _leading(of_b, wide_b)
+    if leads_a and leads_b and not (wide_a and wide_b):
+        return None
+    if wide_a and (wide_b or not leads_a):
+        a = _tiled(a, wide_a, of_b, b)
+    if not leads_b:
+        b = _tiled(b, wide_b, of_a, operation.inputs[0])
+    adjoint = {name: operation.get_attr(name) for name in ("adj_x", "adj_y")}
+    return tf.raw_ops.BatchMatMulV2(x=a, y=b, **adjoint)
+
+
+def _leading(sizes: list[int | None], axes: list[int]) -> bool:
+    """Whether nothing but axes of size 1 stands before the last of ``axes``."""
+    return all(size == 1 for size in sizes[: max(axes, default=0)])
+
+
+def _tiled(tensor: Any, axes: list[int], sizes: list[int | None], like: Any) -> Any:
+    """Repeated along ``axes`` to ``sizes``, which are those of ``like``, None where only its value says them."""
+    import tensorflow as tf
+
+    rank = len(sizes) + 2
+    while len(tensor.shape) < rank:
+        tensor = tf.expand_dims(tensor, 0)
+    multiples = [1] * rank
+    for axis in axes:
+        multiples[axis] = sizes[axis] or tf.shape(like)[axis - rank + len(like.shape)]
+    return tf.tile(tensor, multiples)
 
 
 def _roll(operation: Any) -> Any:
@@ -37,6 +80,7 @@ def _space_to_depth(operation: Any) -> Any:
 
 
 SUBSTITUTES = {
+    "BatchMatMulV2": _batch_matmul,
     "Conv2D": conv2d,
     "Erfc": erfc,
     "Roll": _roll,
