@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -13,11 +16,12 @@ from PIL import Image
 
 README = (Path(__file__).parent.parent / "README.md").read_text()
 COMMANDS = [
-    shlex.split(line, comments=True)[1:]
+    shlex.split(line, comments=True)
     for block in re.findall(r"```sh\n(.*?)```", README, re.S)
     for line in block.splitlines()
-    if line.startswith("fwexport ")
+    if line.startswith(("fwexport ", "python "))
 ]
+FILES = re.findall(r"```python\n# (\S+)\n(.*?)```", README, re.S)
 
 
 @pytest.fixture(scope="module")
@@ -25,11 +29,16 @@ def folder(job: tuple[Path, object], tmp_path_factory: pytest.TempPathFactory) -
     place = tmp_path_factory.mktemp("readme")
     shutil.copytree(job[0], place / "build")
     Image.linear_gradient("L").save(place / "digit.png")
+    for name, text in FILES:
+        (place / name).write_text(text)
     return place
 
 
 def test_the_readme_has_commands() -> None:
-    assert {command[0] for command in COMMANDS} >= {
+    assert [name for name, _ in FILES] == ["mynet.py"]
+    assert {command[1] for command in COMMANDS} >= {
+        "build",
+        "predict",
         "verify",
         "bench",
         "report",
@@ -43,9 +52,27 @@ def test_the_readme_has_commands() -> None:
 
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
 def test_a_command_of_the_readme_works(folder: Path, command: list[str]) -> None:
-    done = fwexport(*command, cwd=folder)
+    """In the README's order: what one writes, a later one reads."""
+    if command[0] == "python":
+        subprocess.run([sys.executable, *command[1:]], cwd=folder, check=True, timeout=300)
+        return
+    done = fwexport(*command[1:], cwd=folder)
     assert done.returncode == 0, done.stderr
     assert done.stdout
+
+
+def test_the_readme_s_own_model_passes_everywhere(folder: Path) -> None:
+    """What the build of the README above wrote: a row for each format."""
+    rows = json.loads((folder / "work" / "net" / "verify.json").read_text())["rows"]
+    assert {row["artifact"] for row in rows} == {
+        "keras",
+        "onnx",
+        "savedmodel",
+        "tfjs",
+        "tflite",
+        "torchscript",
+    }
+    assert {row["outcome"] for row in rows} == {"passed"}
 
 
 def test_the_make_targets_of_the_readme_exist() -> None:
