@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 
+from exporter.keras_export import MAX_UNROLLED_STEPS
 from runtimes.base import Array
 from runtimes.errors import NotAModelError, UnavailableError
 
@@ -66,6 +67,11 @@ def version_of(path: Path) -> str:
     if is_hdf5(path):
         return _hdf5_text(path, "keras_version")
     return str(_json(path).get("keras_version", ""))
+
+
+def is_legacy(path: Path) -> bool:
+    """Whether a Keras before 3 wrote the file."""
+    return version_of(path).partition(".")[0] in ("0", "1", "2")
 
 
 def config_of(path: Path) -> dict[str, Any]:
@@ -131,6 +137,17 @@ def load(path: Path, weights: Path | None, *, allow_pickle: bool) -> Loaded:
     if difference:
         return Loaded(legacy, "tf_keras", f"Keras 3 rebuilds another network: {difference}")
     return Loaded(model, "keras")
+
+
+def unroll(model: Any) -> None:
+    """Have a tf_keras model write its recurrent layers step by step, as ``keras_export`` does and for its reasons."""
+    import tf_keras
+
+    for layer in model._flatten_layers():
+        if isinstance(layer, tf_keras.layers.RNN):
+            steps = layer.input_shape[1] if isinstance(layer.input_shape, tuple) else None
+            layer.unroll = steps is not None and steps <= MAX_UNROLLED_STEPS
+            layer._could_use_gpu_kernel = False
 
 
 def upgraded(config: Any) -> Any:

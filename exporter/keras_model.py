@@ -6,13 +6,15 @@ Everything here runs in a child whose KERAS_BACKEND is already chosen.
 from __future__ import annotations
 
 import importlib.util
+import json
 import zipfile
 from pathlib import Path
 from typing import Any
 
-from exporter import describe
+from exporter import describe, keras_legacy
 from exporter.conversions.onnx2keras.names import Unique
 from exporter.metadata import metadata
+from exporter.source_folder import SOURCE, open_source
 from exporter.source_kind import Given
 from exporter.tensorflow_session import TensorflowSession
 from runtimes.base import Session
@@ -33,18 +35,56 @@ _written: dict[tuple[Path, int, int], Any] = {}
 
 
 def load(path: Path) -> Any:
-    """The ``keras.Model`` in a ``.keras`` file, never running code that the file brings (``safe_mode``).
+    """The ``keras.Model`` in the ``.keras`` file of a source folder, or in another one.
 
+    No code that the file brings is run (``safe_mode``), unless the person allowed it when the source was brought.
     The model that this process has just written there is handed over, once: exporters change what they get.
+    """
+    if path.exists() and (key := _identity(path)) in _written:
+        return _written.pop(key)
+    beside = path.with_name(SOURCE)
+    trusted = beside.exists() and bool(open_source(path.parent).arguments.get("allow_pickle"))
+    return read(path, None, trusted=trusted)
+
+
+def read(path: Path, weights: Path | None, *, trusted: bool) -> Any:
+    """The ``keras.Model`` in a ``.keras``, ``.h5`` or JSON file of Keras 3, with other weights where they are given.
+
+    Raises NotAModelError for one that cannot be loaded.
     """
     import keras
 
     try:
-        if (key := _identity(path)) in _written:
-            return _written.pop(key)
-        return keras.saving.load_model(path, compile=False, safe_mode=True)
+        if path.suffix == ".json":
+            model = keras.models.model_from_json(path.read_text())
+        else:
+            model = keras.saving.load_model(path, compile=False, safe_mode=not trusted)
+        if weights is not None:
+            model.load_weights(weights)
     except Exception as error:
-        raise NotAModelError(f"{path} is no Keras model that can be loaded: {error}") from error
+        text = keras_legacy.reason(error)
+        hint = (
+            " Its code is not in the file: where the code is, write a SavedModel with model.export(FOLDER) and give that."
+            if "Could not locate class" in text
+            else ""
+        )
+        raise NotAModelError(f"{path} is no Keras model that can be loaded: {text}.{hint}") from error
+    return model
+
+
+def in_float32(model: Any) -> Any:
+    """The model itself, or a copy whose half-precision policies are float32; weights are float32 in both."""
+    import keras
+
+    config = json.loads(model.to_json())
+    single = keras_legacy.in_float32(config)
+    if single == config:
+        return model
+    copy = keras.models.model_from_json(json.dumps(single))
+    copy.set_weights(
+        [weight.astype("float32") if weight.dtype.kind in "fV" else weight for weight in model.get_weights()]
+    )
+    return copy
 
 
 def save(model: Any, path: Path, spec: ModelSpec) -> None:
@@ -67,8 +107,12 @@ def model_spec(model: Any, given: Given) -> ModelSpec:
     """
     import keras
 
-    tensors = keras.tree.flatten(model.inputs)
-    own = [TensorSpec(tensor.name, str(tensor.dtype), tuple(tensor.shape)) for tensor in tensors]
+    if given.inputs and not getattr(model, "inputs", None):
+        model.build((None, *given.inputs[0].shape[1:]))
+    own = [
+        TensorSpec(tensor.name, keras.backend.standardize_dtype(tensor.dtype), tuple(tensor.shape))
+        for tensor in keras.tree.flatten(getattr(model, "inputs", None) or [])
+    ]
     inputs = describe.inputs(given, own, "NHWC")
     fixed = inputs[0].shape[0]
     runs = []
@@ -80,9 +124,8 @@ def model_spec(model: Any, given: Given) -> ModelSpec:
             raise NotAModelError(f"{given.source} does not run: {type(error).__name__}: {error}") from error
         runs.append([keras.ops.convert_to_numpy(tensor) for tensor in keras.tree.flatten(value)])
     names = Unique()
-    outputs = [
-        names.take(tensor._keras_history.operation.name) for tensor in keras.tree.flatten(model.outputs)
-    ]
+    histories = [tensor._keras_history for tensor in keras.tree.flatten(model.outputs)]
+    outputs = [names.take((getattr(made, "operation", None) or made.layer).name) for made in histories]
     specs = describe.outputs(outputs, runs, fixed, given.output_kind)
     return ModelSpec(given.name, inputs, specs, given.labels, given.preprocessing or ())
 

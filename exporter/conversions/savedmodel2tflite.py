@@ -12,8 +12,8 @@ from pathlib import Path
 
 from exporter import keras_model
 from exporter.base import same_spec
-from exporter.conversions.keras2savedmodel import SIGNATURE, VERSION
 from exporter.metadata import metadata
+from exporter.saved_model import SERVING, VERSION
 from runtimes.bundle import ModelSpec
 from runtimes.errors import ConversionError
 
@@ -36,7 +36,7 @@ def convert(src: Path, out: Path, spec: ModelSpec) -> None:
             saved_model_dir=str(src / VERSION),
             saved_model_version=1,
             saved_model_tags={"serve"},
-            saved_model_exported_names=[SIGNATURE],
+            saved_model_exported_names=[SERVING],
         )
     except Exception as error:
         raise ConversionError(
