@@ -25,7 +25,7 @@ BATCH = 16
 
 def inputs(model: Model) -> np.ndarray[Any, Any]:
     """Generated inputs, (BATCH, *shape): preprocessed pictures where the model takes images, else noise."""
-    layout = {"torch": "NCHW", "keras": "NHWC"}[model.framework] if model.preprocessing else ""
+    layout = ("NHWC" if model.framework == "keras" else "NCHW") if model.preprocessing else ""
     spec = TensorSpec("input", "float32", (None, *model.shape), layout, "image" if layout else "tensor")
     described = ModelSpec(model.name, (spec,), (), preprocessing=model.preprocessing)
     return samples.generated(described).inputs["input"][:BATCH]
@@ -43,12 +43,12 @@ def make_torch(model: Model, weights: Path) -> None:
     generator = torch.Generator().manual_seed(seed(model))
     network = torch_code.build(model.code, {})
     with torch.no_grad():
-        _draw_torch(network, generator)
-        _measure_torch(network, torch.from_numpy(inputs(model)), generator)
+        draw_torch(network, generator)
+        measure_torch(network, torch.from_numpy(inputs(model)), generator)
     torch.save(network.state_dict(), weights)
 
 
-def _draw_torch(model: Any, generator: Any) -> None:
+def draw_torch(model: Any, generator: Any) -> None:
     """He's normal weights; biases, scales and tables away from the values that would hide them."""
     from torch import nn
 
@@ -65,7 +65,7 @@ def _draw_torch(model: Any, generator: Any) -> None:
                 tensor.normal_(0, 0.2, generator=generator)
 
 
-def _measure_torch(model: Any, images: Any, generator: Any) -> None:
+def measure_torch(model: Any, images: Any, generator: Any) -> None:
     """Running statistics from one batch, then moved by a fifth of a deviation and a quarter of a variance."""
     from torch import nn
 

@@ -25,13 +25,13 @@ LARGE = (3, 64, 64)
 
 @dataclass(frozen=True)
 class Model:
-    """A model: the file in ``nets/`` that has it, or ``keras.applications`` where that is empty.
+    """A model: the file in ``nets/`` that has it, or ``keras.applications`` or transformers where that is empty.
 
     ``shape`` is its input's without the batch; ``arithmetic`` is what is done to pixels, empty where it takes no image.
     """
 
     name: str
-    framework: Literal["torch", "keras"]
+    framework: Literal["torch", "keras", "huggingface"]
     shape: tuple[int, ...]
     file: str = ""
     arithmetic: tuple[dict[str, Any], ...] = ()
@@ -41,7 +41,7 @@ class Model:
         """As the manifest has it."""
         if not self.arithmetic:
             return ()
-        height, width = self.shape[1:] if self.framework == "torch" else self.shape[:2]
+        height, width = self.shape[:2] if self.framework == "keras" else self.shape[1:]
         return {"op": "resize", "height": height, "width": width, "filter": "bilinear"}, *self.arithmetic
 
     @property
@@ -57,6 +57,10 @@ def _torch(file: str, shape: tuple[int, ...], *names: str) -> list[Model]:
 
 def _keras(side: int, *names: str, arithmetic: tuple[dict[str, Any], ...] = CENTRED) -> list[Model]:
     return [Model(name, "keras", (side, side, 3), "", arithmetic) for name in names]
+
+
+def _huggingface(*names: str) -> list[Model]:
+    return [Model(f"hf_{name}", "huggingface", IMAGE, "", CENTRED) for name in names]
 
 
 MODELS = {
@@ -81,6 +85,8 @@ MODELS = {
         *_torch("unet", IMAGE, "unet_transposed", "unet_bilinear", "segmenter_interpolate"),
         *_torch("one_and_three_d", (2, 64), "cnn_1d", "tcn"),
         *_torch("one_and_three_d", (1, 8, 16, 16), "cnn_3d"),
+        *_huggingface("vit", "deit", "beit", "swin", "resnet", "convnext", "convnext_v2"),
+        *_huggingface("mobilenet_v1", "mobilenet_v2", "efficientnet"),
         *_keras(32, "ConvNeXtTiny", "EfficientNetB0", "EfficientNetV2B0", "MobileNetV3Small", arithmetic=RAW),
         *_keras(
             32, "DenseNet121", "MobileNet", "MobileNetV2", "NASNetMobile", "ResNet50", "ResNet50V2", "VGG16"

@@ -31,7 +31,7 @@ from runtimes.bundle import Manifest, TensorSpec
 from runtimes.errors import FwexportError
 from runtimes.machine import versions_of
 from runtimes.verify import VerifyOptions, verify
-from tests.zoo import child
+from tests.zoo import child, huggingface
 from tests.zoo.explained import EXPLAINED
 from tests.zoo.registry import MODELS, Model
 from tests.zoo.rows import COLUMNS, Row, Tried, complaints, load, rows, save, summary, table
@@ -39,7 +39,7 @@ from tests.zoo.sessions import SharedPool
 
 # The libraries whose versions the figures belong to.
 DISTRIBUTIONS = (
-    "torch", "tensorflow", "tensorflow-cpu", "keras", "onnx", "onnxscript", "tf2onnx", "onnxruntime", "ai-edge-litert",
+    "torch", "transformers", "tensorflow", "tensorflow-cpu", "keras", "onnx", "onnxscript", "tf2onnx", "onnxruntime", "ai-edge-litert",
 )  # fmt: skip
 SAMPLES = 12
 RESULTS = "zoo.json"
@@ -85,6 +85,10 @@ class Zoo:
             self.converters.get("torch").call(child.make_torch, model, weights)
             inputs = (TensorSpec("", "", (None, *model.shape)),)
             given = Given(model.code, model.name, weights, inputs=inputs, preprocessing=model.preprocessing)
+        elif model.framework == "huggingface":
+            folder = place / "model"
+            self.converters.get("torch").call(huggingface.make, model, folder)
+            given = Given(str(folder), model.name)
         else:
             file = place / "model.keras"
             self.converters.get("tensorflow").call(child.make_keras, model, file)
