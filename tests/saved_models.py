@@ -231,9 +231,10 @@ def _products(tf: Any, weight: Weight) -> Forward:
 
 def _substitutes(tf: Any, weight: Weight) -> Forward:
     """What else TF.js has no kernel for; rolled by both signs, along one axis and two."""
-    scale = weight(3)
+    scale, bias = weight(3), weight(8)
 
     def forward(x: Any) -> tuple[Any, ...]:
+        x = tf.nn.bias_add(x, bias, data_format="NCHW")
         x = tf.nn.softsign(tf.nn.gelu(4 * x - 2, approximate=False) * scale)
         x = tf.roll(tf.roll(x, (-3, 2), (1, 2)), 9, 1)
         ramp = tf.reshape(tf.range(16.0), (4, 4, 1))

@@ -50,6 +50,16 @@ def _tiled(tensor: Any, axes: list[int], sizes: list[int | None], like: Any) -> 
     return tf.tile(tensor, multiples)
 
 
+def _bias_add(operation: Any) -> Any:
+    """Channels first, as Keras adds a constant of shape (channels, 1, 1): the kernels add to the last axis."""
+    import tensorflow as tf
+
+    x, bias = operation.inputs
+    if operation.get_attr("data_format") != b"NCHW":
+        return None
+    return x + tf.reshape(bias, (-1, *[1] * (len(x.shape) - 2)))
+
+
 def _roll(operation: Any) -> Any:
     """Along each axis, the end before the beginning. Not where a shift, an axis or a size is only known at run time."""
     import tensorflow as tf
@@ -81,6 +91,7 @@ def _space_to_depth(operation: Any) -> Any:
 
 SUBSTITUTES = {
     "BatchMatMulV2": _batch_matmul,
+    "BiasAdd": _bias_add,
     "Conv2D": conv2d,
     "Erfc": erfc,
     "Roll": _roll,
