@@ -7,6 +7,7 @@ activations in the range of a trained network.
 
 from __future__ import annotations
 
+import functools
 import zlib
 from pathlib import Path
 from typing import Any
@@ -65,25 +66,27 @@ def draw_torch(model: Any, generator: Any) -> None:
                 tensor.normal_(0, 0.2, generator=generator)
 
 
-def measure_torch(model: Any, images: Any, generator: Any) -> None:
-    """Running statistics from one batch, then moved by a fifth of a deviation and a quarter of a variance."""
+def measure_torch(network: Any, images: Any, generator: Any) -> None:
+    """Give each batch norm, when the images reach it, the statistics of what reaches it, moved.
+
+    So what one norm changes, the next ones see; the mean moves by a fifth of a deviation, the variance by a quarter.
+    """
     from torch import nn
 
-    norms = [module for module in model.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]
-    model.eval()
-    momenta = [norm.momentum for norm in norms]
-    for norm in norms:
-        norm.train()
-        norm.momentum = 1.0
-    model(images)
-    for norm, momentum in zip(norms, momenta, strict=True):
-        norm.momentum = momentum
-        deviation = norm.running_var.sqrt()
-        norm.running_mean += deviation * deviation.new_empty(deviation.shape).normal_(
-            0, 0.2, generator=generator
+    def measure(norm: Any, arguments: tuple[Any]) -> None:
+        axes = [axis for axis in range(arguments[0].ndim) if axis != 1]
+        mean, variance = arguments[0].mean(axes), arguments[0].var(axes) + norm.eps
+        shift = mean.new_empty(mean.shape).normal_(0, 0.2, generator=generator)
+        norm.running_mean.copy_(mean + variance.sqrt() * shift)
+        norm.running_var.copy_(
+            variance * mean.new_empty(mean.shape).uniform_(0.75, 1.25, generator=generator)
         )
-        norm.running_var *= deviation.new_empty(deviation.shape).uniform_(0.75, 1.25, generator=generator)
-    model.eval()
+
+    norms = [module for module in network.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]
+    hooks = [norm.register_forward_pre_hook(measure) for norm in norms]
+    network(images)
+    for hook in hooks:
+        hook.remove()
 
 
 def make_keras(model: Model, path: Path) -> None:
@@ -114,24 +117,23 @@ def _draw_keras(layer: Any, weight: Any, random: np.random.Generator) -> np.ndar
     return random.normal(0, 0.2, value.shape).astype(value.dtype)
 
 
-def _measure_keras(model: Any, images: np.ndarray[Any, Any], random: np.random.Generator) -> None:
+def _measure_keras(network: Any, images: np.ndarray[Any, Any], random: np.random.Generator) -> None:
+    """As ``measure_torch``."""
     import keras
 
-    norms = [layer for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization)]
-    for layer in norms:
-        layer.momentum = 0.0
-    model(images, training=True)
-    for layer in norms:
-        layer.momentum = 0.99
-        mean, variance = (np.asarray(weight) for weight in layer.non_trainable_weights)
-        layer.moving_mean.assign(mean + np.sqrt(variance) * random.normal(0, 0.2, mean.shape))
-        layer.moving_variance.assign(variance * random.uniform(0.75, 1.25, variance.shape))
+    def measure(norm: Any, call: Any, x: Any, **options: Any) -> Any:
+        mean, variance = (np.asarray(value) for value in keras.ops.moments(x, list(range(x.ndim - 1))))
+        variance = variance + norm.epsilon
+        norm.moving_mean.assign(mean + np.sqrt(variance) * random.normal(0, 0.2, mean.shape))
+        norm.moving_variance.assign(variance * random.uniform(0.75, 1.25, variance.shape))
+        return call(x, **options)
 
-
-def close_sessions() -> None:
-    """Let go of every session that this child has open."""
-    while session_child._open:
-        session_child._open.pop().close()
+    norms = [layer for layer in network.layers if isinstance(layer, keras.layers.BatchNormalization)]
+    for norm in norms:
+        norm.call = functools.partial(measure, norm, norm.call)
+    network(images, training=False)
+    for norm in norms:
+        del norm.call
 
 
 def unnoticed(model: Model, weights: Path) -> list[str]:
@@ -159,3 +161,9 @@ def unnoticed(model: Model, weights: Path) -> list[str]:
                 if (network(images) - whole).norm() < 1e-3 * whole.norm():
                     found.append(name)
     return found
+
+
+def close_sessions() -> None:
+    """Let go of every session that this child has open."""
+    while session_child._open:
+        session_child._open.pop().close()
