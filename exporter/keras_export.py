@@ -14,6 +14,8 @@ from typing import Any, cast
 
 import numpy as np
 
+from exporter import keras_lean
+
 # A recurrent layer over more steps stays a loop: unrolled, its graph would be the larger problem.
 MAX_UNROLLED_STEPS = 128
 
@@ -29,6 +31,8 @@ def for_export(model: Any, *, unroll: bool = True) -> Any:
     import keras
 
     on_torch = keras.backend.backend() == "torch"
+    if not on_torch:
+        _lean(model)
     layers = keras.layers
     for layer in model._flatten_layers():
         if unroll and isinstance(layer, layers.RNN):
@@ -50,6 +54,51 @@ def for_export(model: Any, *, unroll: bool = True) -> Any:
         elif on_torch and isinstance(layer, layers.LayerNormalization):
             _replace(layer, _layer_normalization)
     return model
+
+
+def _lean(model: Any) -> None:
+    """Replace the calls of which TensorFlow makes more than it takes."""
+    from keras import layers
+
+    calls = {
+        layers.Dense: keras_lean.dense,
+        layers.LayerNormalization: keras_lean.layer_normalization,
+        layers.GroupNormalization: keras_lean.group_normalization,
+        layers.Conv1D: keras_lean.one_axis,
+        layers.DepthwiseConv1D: keras_lean.one_axis,
+        layers.MaxPooling1D: keras_lean.one_axis,
+        layers.AveragePooling1D: keras_lean.one_axis,
+    }
+    for layer in model._flatten_layers():
+        if isinstance(layer, (layers.Conv1DTranspose, layers.Conv2DTranspose)):
+            crop = _cropping(layer, model)
+            nothing = ((0, 0),) * len(layer.kernel_size)
+            _replace(layer, keras_lean.conv_transpose(nothing if crop is None else _pairs(crop)))
+            if crop is not None:
+                _replace(crop, lambda layer, original, x: x)
+        elif type(layer) in calls:
+            _replace(layer, calls[type(layer)])
+
+
+def _cropping(layer: Any, model: Any) -> Any:
+    """The cropping layer that alone reads what ``layer`` gives, or None."""
+    from keras import layers
+
+    readers = [node.operation for node in layer._outbound_nodes]
+    if len(readers) != 1 or not isinstance(readers[0], (layers.Cropping1D, layers.Cropping2D)):
+        return None
+    once = len(layer._inbound_nodes) == len(readers[0]._inbound_nodes) == 1
+    shown = any(tensor is layer.output for tensor in model.outputs) if once else True
+    return (
+        None
+        if shown or getattr(readers[0], "data_format", layer.data_format) != layer.data_format
+        else readers[0]
+    )
+
+
+def _pairs(crop: Any) -> tuple[tuple[int, int], ...]:
+    """Keras keeps one pair for one axis, and a pair of pairs for two."""
+    return (tuple(crop.cropping),) if isinstance(crop.cropping[0], int) else tuple(map(tuple, crop.cropping))
 
 
 def _replace(layer: Any, call: Callable[..., Any]) -> None:

@@ -23,5 +23,6 @@ check = keras_model.check
 def convert(src: Path, out: Path, spec: ModelSpec) -> None:
     """Write the folder ``out`` with its version folder from a ``.keras`` file."""
     model = for_export(keras_model.load(src))
-    variables = [variable.value for variable in model.variables]
-    saved_model.write(keras_model.serving_function(model, spec), variables, out, spec)
+    function = keras_model.serving_function(model, spec)
+    # Those that the graph reads: some layers are exported with their weights rearranged.
+    saved_model.write(function, function.get_concrete_function().variables, out, spec)

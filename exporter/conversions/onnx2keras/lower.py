@@ -139,9 +139,23 @@ class Call:
 
         return apply
 
+    def add(self, a: Tensor, b: Tensor) -> Tensor:
+        """The sum, broadcast as ONNX and numpy do it."""
+        return self.ops.subtract(a, -b) if looks_like_a_bias(b) else self.ops.add(a, b)
+
     def op(self, function: Callable[..., Tensor], *args: Any, suffix: str = "", **kwargs: Any) -> Tensor:
         """The result of a function of ``keras.ops``, its operation in the model named after the source."""
         return self._model.operation(self.name + suffix, function, *args, **kwargs)
+
+
+def looks_like_a_bias(operand: Tensor) -> bool:
+    """Whether ``keras.ops.add`` may squeeze it and add it along the last axis, where another axis is meant.
+
+    On TensorFlow it does so with a second operand that has one axis larger than 1, of the size of the last axis.
+    """
+    sizes = tuple(getattr(operand, "shape", ()))
+    large = [axis for axis, size in enumerate(sizes) if size != 1]
+    return len(large) == 1 and large[0] != len(sizes) - 1 and sizes[large[0]] is not None
 
 
 class _Model:

@@ -98,6 +98,20 @@ NETS: dict[str, Net] = {
     "conv_transpose": image(lambda k, x: k.Conv2DTranspose(4, 3, strides=2, padding="same")(x)),
     "conv_transpose_valid": image(lambda k, x: k.Conv2DTranspose(4, 4, strides=3)(x)),
     "conv_transpose_1d": sequence(lambda k, x: k.Conv1DTranspose(5, 3, strides=2, padding="same")(x)),
+    "conv_transpose_cropped": image(
+        lambda k, x: k.Cropping2D(((1, 0), (1, 2)))(k.Conv2DTranspose(4, 3, strides=2, activation="relu")(x))
+    ),
+    "conv_transpose_output_padding": image(
+        lambda k, x: k.Conv2DTranspose(4, 2, strides=3, output_padding=2)(x)
+    ),
+    "conv_transpose_unequal": image(lambda k, x: k.Conv2DTranspose(4, (3, 2), strides=(2, 1))(x)),
+    "depthwise_1d": sequence(
+        lambda k, x: k.DepthwiseConv1D(3, strides=2, padding="same", activation="relu")(x)
+    ),
+    "average_pool_1d": sequence(lambda k, x: k.AveragePooling1D(3, 2, "same")(k.Conv1D(4, 3, 2)(x))),
+    "dense_of_images": image(lambda k, x: k.Dense(4, activation="gelu")(k.Dense(5, use_bias=False)(x))),
+    "layer_norm_of_rows": net(6, 6, 4)(lambda k, x: k.LayerNormalization(axis=1)(x)),
+    "instance_norm": net(8, 8, 4)(lambda k, x: k.GroupNormalization(-1)(x)),
     "depthwise": image(
         lambda k, x: k.ReLU(6.0)(k.BatchNormalization()(k.DepthwiseConv2D(3, padding="same")(x)))
     ),

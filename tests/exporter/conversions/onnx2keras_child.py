@@ -14,6 +14,7 @@ import numpy as np
 from onnx2keras_cases import CASES, Case
 
 from exporter.conversions import onnx2keras
+from exporter.keras_export import for_export
 from runtimes.base import Array
 from runtimes.bundle import ModelSpec, TensorSpec
 
@@ -53,7 +54,7 @@ class Converted:
 
 
 def run_cases() -> dict[str, Verdict]:
-    """Every case: convert, save, load, and compare with ONNX's reference implementation."""
+    """Every case: convert, save, load, and compare with ONNX's reference, as Keras runs it and as it is exported."""
     import tempfile
 
     with tempfile.TemporaryDirectory() as folder:
@@ -119,14 +120,26 @@ def _run_case(name: str, case: Case, folder: Path) -> Verdict:
         means = model_of(replace(case, text=case.means)) if case.means else model
         [expected] = ReferenceEvaluator(means).run(None, feeds)
         moved = [feeds[t.name].transpose(onnx2keras.keras_order(t)) for t in spec.inputs]
-        outputs = np.asarray(converted(moved[0] if len(moved) == 1 else moved, training=False))
         expected = expected.transpose(onnx2keras.keras_order(spec.outputs[0]))
-        if outputs.shape != expected.shape or outputs.dtype != expected.dtype:
-            return Verdict(f"{outputs.shape} {outputs.dtype}, not {expected.shape} {expected.dtype}")
-        error = float(abs(outputs - expected).max() / abs(expected).max())
+        error = 0.0
+        # TensorFlow has no float64 pooling over three axes; what is exported has two poolings in its place.
+        ways = (
+            (for_export,)
+            if any("Pooling3D" in type(x).__name__ for x in converted.layers)
+            else (_as_is, for_export)
+        )
+        for way in ways:
+            outputs = np.asarray(way(converted)(moved[0] if len(moved) == 1 else moved, training=False))
+            if outputs.shape != expected.shape or outputs.dtype != expected.dtype:
+                return Verdict(f"{outputs.shape} {outputs.dtype}, not {expected.shape} {expected.dtype}")
+            error = max(error, float(abs(outputs - expected).max() / abs(expected).max()))
         return Verdict("", error, graph_ops(converted)["Transpose"], converted.count_params())
     except Exception as error:
         return Verdict(f"{type(error).__name__}: {error}")
+
+
+def _as_is(model: Any) -> Any:
+    return model
 
 
 def graph_ops(model: Any) -> Counter[str]:

@@ -6,7 +6,7 @@ import numpy as np
 
 from exporter.conversions.onnx2keras import rules
 from exporter.conversions.onnx2keras.graph import Graph, Node
-from exporter.conversions.onnx2keras.lower import Call
+from exporter.conversions.onnx2keras.lower import Call, looks_like_a_bias
 from exporter.conversions.onnx2keras.registry import Tensor, lowers
 
 _UNARY = {
@@ -77,11 +77,13 @@ def binary(call: Call) -> Tensor:
     operands = [call.operand(index) for index in indices]
     alike = len({(len(shape), *shape[:1]) for shape in map(call.shape, indices)}) == 1
     computed = all(call.constant(index) is None for index in indices)
-    if alike and computed and len(operands) > 1 and op in _MERGE and call.shape() and is_float(call.dtype):
+    function = call.add if _BINARY[op] == "add" else getattr(call.ops, _BINARY[op])
+    merges = op in _MERGE and not any(map(looks_like_a_bias, operands[1:]))
+    if alike and computed and len(operands) > 1 and merges and call.shape() and is_float(call.dtype):
         return call.layer(getattr(call.layers, _MERGE[op]))(operands)
     result = operands[0]
     for operand in operands[1:]:
-        result = call.cast(call.op(getattr(call.ops, _BINARY[op]), result, operand), call.dtype)
+        result = call.cast(call.op(function, result, operand), call.dtype)
     if op == "Mean" and len(operands) > 1:
         return call.op(call.ops.multiply, result, 1 / len(operands), suffix="_mean")
     return result

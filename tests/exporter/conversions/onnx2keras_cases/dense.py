@@ -19,11 +19,11 @@ DENSE = {
     "gemm_scalar_bias": case("y = Gemm(x, w, b)", x=(N, 6), w=(6, 5), b=(1,)),
     "matmul": case("y = MatMul(x, w)", x=(N, 6), w=(6, 5)),
     "matmul_add": case("m = MatMul(x, w) y = Add(b, m)", x=(N, 6), w=(6, 5), b=(5,)),
-    # Keras's Dense on rank 3 is tf.tensordot, which transposes by (0, 1, 2) where the batch is dynamic.
-    "matmul_add_rank_3": case("m = MatMul(x, w) y = Add(b, m)", x=(N, 3, 6), w=(6, 5), b=(5,), transposes=1),
+    "matmul_add_rank_3": case("m = MatMul(x, w) y = Add(b, m)", x=(N, 3, 6), w=(6, 5), b=(5,)),
     "matmul_add_read_twice": case("m = MatMul(x, w) a = Add(m, b) y = Mul(a, m)", x=(N, 6), w=(6, 5), b=(5,)),
     "gemm_of_a_transposed_tensor": case("y = Gemm<transA=1>(x, w, b)", x=(6, N), w=(6, 5), b=(5,), transposes=1),
     "gemm_bias_for_each_row": case("y = Gemm<beta=0.5>(x, w, b)", x=(3, 6), w=(6, 5), b=(3, 5)),
+    "gemm_bias_for_each_of_as_many_rows": case("y = Gemm(x, w, b)", x=(3, 6), w=(6, 3), b=(3, 1)),
     "gemm_computed_bias": case("y = Gemm<beta=0.5>(x, w, x2)", x=(N, 6), w=(6, 5), x2=(N, 5)),
     "gemm_computed_weights": case(
         "y = Gemm<transB=1, alpha=0.5>(x, x2, b)", x=(N, 6), x2=(5, 6), b=(5,), transposes=1
@@ -34,11 +34,11 @@ DENSE = {
     "matmul_of_vectors": case("y = MatMul(x, x2)", x=(4, 6), x2=(6,)),
     "matmul_of_a_vector": case("y = MatMul(x, x2)", x=(6,), x2=(N, 6, 3), transposes=1),  # tf.tensordot's
     "matmul_constant_vector": case("y = MatMul(x, w)", x=(N, 3, 6), w=(6,), transposes=1),  # tf.tensordot's
-    "matmul_constant_on_the_left": case("y = MatMul(w, x)", x=(N, 6, 3), w=(5, 6), transposes=3),  # one is tf.tensordot's
+    "matmul_constant_on_the_left": case("y = MatMul(w, x)", x=(N, 6, 3), w=(5, 6), transposes=2),
     "matmul_constant_on_the_left_of_an_image": case(
         "s = Constant<value_ints=[0,4,72]>() r = Reshape(x, s) m = MatMul(w, r) t = Constant<value_ints=[0,5,9,8]>() "
         "y = Reshape(m, t)",
-        x=IMAGE, w=(5, 4), transposes=1,  # tf.tensordot's
+        x=IMAGE, w=(5, 4),
     ),
     "matmul_stack_of_constants": tokens("y = MatMul(x, w)", x=(N, 3, 4, 6), w=(3, 6, 5)),
     "attention": tokens(
@@ -55,11 +55,11 @@ DENSE = {
     "einsum_heads": tokens(
         'y = Einsum<equation="bqhd, bkhd -> bhqk">(x, x2)', x=(N, 5, 2, 3), x2=(N, 7, 2, 3), transposes=2
     ),
-    "einsum_dense": tokens('y = Einsum<equation="bijc,cd->bijd">(x, w)', x=(N, 4, 3, 6), w=(6, 5), transposes=1),
+    "einsum_dense": tokens('y = Einsum<equation="bijc,cd->bijd">(x, w)', x=(N, 4, 3, 6), w=(6, 5)),
     "einsum_dense_of_two_axes": tokens(
-        'y = Einsum<equation="bthd,hdc->btc">(x, w)', x=(N, 4, 2, 3), w=(2, 3, 5), transposes=1
+        'y = Einsum<equation="bthd,hdc->btc">(x, w)', x=(N, 4, 2, 3), w=(2, 3, 5)
     ),
-    "einsum_dense_to_two_axes": tokens('y = Einsum<equation="btc,hdc->bthd">(x, w)', x=(N, 4, 5), w=(2, 3, 5), transposes=1),
+    "einsum_dense_to_two_axes": tokens('y = Einsum<equation="btc,hdc->bthd">(x, w)', x=(N, 4, 5), w=(2, 3, 5)),
     "einsum_constants_of_each_head": tokens(
         'y = Einsum<equation="bhtd,hde->bhte">(x, w)', x=(N, 2, 4, 3), w=(2, 3, 5), transposes=2
     ),

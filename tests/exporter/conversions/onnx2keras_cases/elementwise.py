@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from onnx2keras_cases.case import IMAGE, case, image
+from onnx2keras_cases.case import IMAGE, N, case, image
 
 ELEMENTWISE = {
     "add_channels": image("y = Add(x, c)", c=(4, 1, 1)),
+    "add_rows_as_many_as_channels": case("y = Add(x, c)", x=(N, 4, 4, 8), c=(4, 1)),
+    "add_rows_of_one_sample": case("y = Add(x, x2)", x=(1, 4, 4, 8), x2=(1, 1, 4, 1)),
     "add_columns": image("y = Add(c, x)", c=(8,)),
     "add_image": image("y = Add(x, c)", c=(1, 4, 9, 8)),
     "sub_from_one": image("c = Constant<value=double {1.0}>() y = Sub(c, x)"),

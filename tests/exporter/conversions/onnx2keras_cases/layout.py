@@ -46,7 +46,7 @@ LAYOUT = {
     "image_to_tokens": case(
         "c = Conv<strides=[2,2]>(x, w) t = Constant<value_ints=[0,5,16]>() r = Reshape(c, t) "
         "a = Transpose<perm=[0,2,1]>(r) y = MatMul(a, v)",
-        x=IMAGE, w=(5, 4, 2, 2), v=(5, 6), transposes=1,  # tf.tensordot, as above
+        x=IMAGE, w=(5, 4, 2, 2), v=(5, 6),
     ),
     "channel_shuffle": case(
         "t = Constant<value_ints=[-1,2,2,9,8]>() a = Reshape(x, t) b = Transpose<perm=[0,2,1,3,4]>(a) "

@@ -63,4 +63,10 @@ POOLING = {
         means="a = Constant<value_ints=[2,3,4]>() y = ReduceMax(x, a)",
     ),
     "global_average_pool_of_a_dynamic_image": case("y = GlobalAveragePool(x)", x=(N, 4, "H", "W")),
+    "max_pool_3d": case(
+        "y = MaxPool<kernel_shape=[2,3,2], strides=[1,2,2], pads=[0,1,0,1,1,0]>(x)", x=VOLUME, layout="NCDHW"
+    ),
+    "average_pool_3d": case(
+        "y = AveragePool<kernel_shape=[2,3,2], strides=[1,2,2], pads=[0,1,1,1,1,0]>(x)", x=VOLUME, layout="NCDHW"
+    ),
 }  # fmt: skip

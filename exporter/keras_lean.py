@@ -1,0 +1,225 @@
+"""Calls of Keras layers that leave fewer operators in a TensorFlow graph, on a batch of any size.
+
+Each takes the layer, its original call and the input, as ``keras_export`` wants them, and computes the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+Call = Callable[..., Any]
+Array = np.ndarray[Any, np.dtype[Any]]
+
+
+def dense(layer: Any, original: Call, x: Any) -> Any:
+    """On rank 3 and more, Keras's product is ``tf.tensordot``, which reshapes by the running shape."""
+    import tensorflow as tf
+    from keras import ops
+
+    if len(x.shape) < 3 or getattr(layer, "quantization_mode", None):
+        return original(x)
+    y = tf.linalg.matmul(ops.cast(x, layer.compute_dtype), ops.convert_to_tensor(layer.kernel))
+    if layer.bias is not None:
+        y = tf.add(y, ops.convert_to_tensor(layer.bias))
+    return y if layer.activation is None else layer.activation(y)
+
+
+def layer_normalization(layer: Any, original: Call, x: Any) -> Any:
+    """By formula: Keras subtracts the mean once from the input and once from the bias."""
+    from keras import ops
+
+    if layer.rms_scaling:
+        return original(x)
+    rank = len(x.shape)
+    given = [layer.axis] if isinstance(layer.axis, int) else list(layer.axis)
+    axes = sorted(axis % rank for axis in given)
+    shape = [x.shape[axis] if axis in axes else 1 for axis in range(axes[0], rank)]
+    y = _normalized(x, lambda squares: ops.mean(squares, axes, keepdims=True), layer.epsilon)
+    return _scaled(layer, y, shape)
+
+
+def group_normalization(layer: Any, original: Call, x: Any) -> Any:
+    """The mean of each channel, then of each group: Keras splits the whole tensor into groups by its running shape."""
+    from keras import ops
+
+    rank, channels = len(x.shape), x.shape[-1]
+    if layer.axis % rank != rank - 1 or rank < 3:
+        return original(x)
+    groups, spatial = layer.groups, tuple(range(1, rank - 1))
+
+    def mean(values: Any) -> Any:
+        each = ops.mean(values, spatial, keepdims=True)
+        if groups == channels:
+            return each
+        apart = ops.reshape(each, (-1, groups, channels // groups))
+        ones = ops.ones((1, 1, channels // groups), dtype=apart.dtype)
+        every = ops.multiply(ops.mean(apart, -1, keepdims=True), ones)
+        return ops.reshape(every, (-1, *(1,) * (rank - 2), channels))
+
+    return _scaled(layer, _normalized(x, mean, layer.epsilon), [channels])
+
+
+def _normalized(x: Any, mean: Call, epsilon: float) -> Any:
+    from keras import ops
+
+    centred = ops.subtract(x, mean(x))
+    variance = mean(ops.square(centred))
+    return ops.multiply(centred, ops.rsqrt(ops.add(variance, epsilon)))
+
+
+def _scaled(layer: Any, y: Any, shape: list[int]) -> Any:
+    import tensorflow as tf
+    from keras import ops
+
+    if layer.gamma is not None:
+        y = ops.multiply(y, ops.reshape(layer.gamma, shape))
+    # ``ops.add`` takes what has one axis larger than 1 for a bias of the channels, wherever that axis is.
+    return y if layer.beta is None else tf.add(y, ops.reshape(layer.beta, shape))
+
+
+def one_axis(layer: Any, original: Call, x: Any) -> Any:
+    """Convolution and pooling over one axis as over an image of one row, which is what TensorFlow makes of it anyway,
+    by ExpandDims, which no TF Lite delegate takes."""
+    from keras import ops
+
+    steps = x.shape[1]
+    if layer.data_format != "channels_last" or steps is None:
+        return original(x)
+    if layer.padding == "causal":
+        reach = (layer.kernel_size[0] - 1) * layer.dilation_rate[0]
+        x = ops.pad(x, ((0, 0), (reach, 0), (0, 0)))
+    padding = "valid" if layer.padding == "causal" else layer.padding
+    row = ops.reshape(x, (-1, 1, x.shape[1], x.shape[2]))
+    if hasattr(layer, "pool_size"):
+        pool = ops.max_pool if layer.pool_mode == "max" else ops.average_pool
+        size, stride = layer.pool_size[0], (layer.strides or layer.pool_size)[0]
+        row = pool(row, (1, size), (1, stride), padding, "channels_last")
+        return ops.reshape(row, (-1, row.shape[2], row.shape[3]))
+    depthwise = hasattr(layer, "depth_multiplier")
+    convolve = ops.depthwise_conv if depthwise else ops.conv
+    kernel = ops.expand_dims(ops.convert_to_tensor(layer.kernel), 0)
+    stride = layer.strides[0]
+    # A depthwise kernel of TensorFlow has one stride for both axes.
+    strides = (stride, stride) if depthwise else (1, stride)
+    row = convolve(row, kernel, strides, padding, "channels_last", (1, layer.dilation_rate[0]))
+    if layer.use_bias:
+        row = ops.add(row, layer.bias)
+    y = ops.reshape(row, (-1, row.shape[2], row.shape[3]))
+    return y if layer.activation is None else layer.activation(y)
+
+
+def conv_transpose(cropping: tuple[tuple[int, int], ...]) -> Callable[[Any, Call, Any], Any]:
+    """A transposed convolution and the ``cropping`` of its result, as a convolution that gives each phase of the stride
+    its own filters, and depth to space.
+
+    TensorFlow's operator takes its output's shape as a tensor. On a dynamic batch that is computed, so no TF Lite
+    delegate takes it; and this one is the faster where both are taken.
+    """
+
+    def call(layer: Any, original: Call, x: Any) -> Any:
+        import tensorflow as tf
+        from keras import ops
+
+        sizes, stride, axes = tuple(x.shape[1:-1]), layer.strides[0], len(layer.kernel_size)
+        equal = set(layer.strides) == {stride} and set(layer.dilation_rate) == {1}
+        if layer.data_format != "channels_last" or None in sizes or not equal:
+            return _cropped(original(x), cropping)
+        full = layer.compute_output_shape((1, *x.shape[1:]))[1:-1]
+        laid = [
+            _lay(size, kernel, stride, layer.padding == "same", length, cut)
+            for size, kernel, length, cut in zip(sizes, layer.kernel_size, full, cropping, strict=True)
+        ]
+        if any(axis.pads[0] < 0 for axis in laid):
+            return _cropped(original(x), cropping)
+        filters = layer.kernel.shape[-2]
+        with (
+            tf.init_scope()
+        ):  # now: the TF Lite converter would leave the kernel's rearrangement in the graph
+            kernel, bias = _phases(layer.kernel.numpy(), laid), layer.bias.numpy() if layer.use_bias else None
+        same = all(axis.is_same for axis in laid)
+        if not same and any(map(any, (axis.pads for axis in laid))):
+            x = ops.pad(x, [(0, 0), *(axis.pads for axis in laid), (0, 0)])
+        if axes == 1:
+            x, kernel = ops.reshape(x, (-1, 1, *x.shape[1:])), kernel[None]
+        y = ops.conv(x, kernel, 1, "same" if same else "valid", "channels_last")
+        if bias is not None:
+            y = ops.add(y, np.tile(bias, stride**axes))
+        if axes == 1:
+            y = ops.reshape(y, (-1, y.shape[2] * stride, filters))
+        elif stride > 1:
+            y = tf.nn.depth_to_space(y, stride)
+        cut = tuple(slice(axis.start, axis.start + axis.length) for axis in laid)
+        if tuple(y.shape[1:-1]) != tuple(axis.length for axis in laid):
+            y = y[(slice(None), *cut)]
+        return y if layer.activation is None else layer.activation(y)
+
+    return call
+
+
+def _cropped(y: Any, cropping: tuple[tuple[int, int], ...]) -> Any:
+    if not any(map(any, cropping)):
+        return y
+    cut = (
+        slice(before, y.shape[axis] and y.shape[axis] - after)
+        for axis, (before, after) in enumerate(cropping, 1)
+    )
+    return y[(slice(None), *cut)]
+
+
+@dataclass(frozen=True)
+class _Axis:
+    """How one axis of a transposed convolution is laid over phases.
+
+    ``index`` has, for each tap and phase, the position in the kernel, whose last one is a zero. Of what comes out,
+    ``length`` positions count, from ``start`` on.
+    """
+
+    index: np.ndarray[Any, np.dtype[np.int64]]
+    pads: tuple[int, int]
+    start: int
+    length: int
+    is_same: bool
+
+
+def _phases(kernel: Array, laid: Sequence[_Axis]) -> Array:
+    """A kernel (size of each axis, filters, channels) as (taps of each axis, channels, phases * filters)."""
+    axes = len(laid)
+    kernel = np.pad(kernel, [(0, 1)] * axes + [(0, 0)] * 2)
+    for number, axis in enumerate(laid):
+        kernel = kernel.take(axis.index, axis=2 * number)
+    order = (*range(0, 2 * axes, 2), 2 * axes + 1, *range(1, 2 * axes, 2), 2 * axes)
+    kernel = kernel.transpose(order)
+    return kernel.reshape(*kernel.shape[: axes + 1], -1)
+
+
+def _lay(size: int, kernel: int, stride: int, same: bool, full: int, cropping: tuple[int, int]) -> _Axis:
+    """The layout with the fewest taps; among those, the one that leaves least to cut off in front.
+
+    Position ``o`` of the whole result is the sum over ``i`` of ``x[i] * kernel[o - i * stride]``.
+    """
+    first = (max(kernel - stride, 0) // 2 if same else 0) + cropping[0]
+    length = full - sum(cropping)
+
+    def taps(start: int) -> list[int]:
+        """How far each tap lies from the position in ``x`` where a block of phases starts."""
+        places = [first - start + phase for phase in range(stride)]
+        used = [
+            (o // stride - t)
+            for o in places
+            for t in range(-(-kernel // stride))
+            if o % stride + t * stride < kernel
+        ]
+        return list(range(min(used), max(used) + 1))
+
+    start = min(range(stride), key=lambda start: (len(taps(start)), start))
+    far = taps(start)
+    places = first - start + np.arange(stride) - stride * np.array(far)[:, None]
+    index = np.where((places >= 0) & (places < kernel), places, kernel)
+    blocks = -(-(start + length) // stride)
+    pads = (-far[0], max(blocks - 1 + far[-1] - (size - 1), 0))
+    is_same = pads == ((len(far) - 1) // 2, len(far) // 2)
+    return _Axis(index, pads, start, length, is_same)
