@@ -36,8 +36,8 @@ def recognises(given: Given) -> bool:
 
 def bring(given: Given, folder: Path) -> Brought:
     """Keep the file. Shapes, and whether the batch is dynamic, stand in the program."""
+    program = _read(given.path)
     shutil.copyfile(given.path, folder / WEIGHTS)
-    program = _read(folder / WEIGHTS)
     model = program.module()
     return Brought(
         weights=WEIGHTS,

@@ -36,8 +36,8 @@ def recognises(given: Given) -> bool:
 
 def bring(given: Given, folder: Path) -> Brought:
     """Keep the file. What fwexport exported describes itself; another needs ``--input``."""
+    model, own = _read(given.path)
     shutil.copyfile(given.path, folder / WEIGHTS)
-    model, own = _read(folder / WEIGHTS)
     found = own.inputs if own else _inputs(model, given)
     names = [tensor.name for tensor in own.outputs] if own else []
     return Brought(
@@ -65,7 +65,9 @@ def as_double(model: Any) -> Any:
     """
     import torch
 
-    frozen = torch.jit.freeze(model) if list(model.parameters()) or list(model.buffers()) else model
+    frozen = model
+    if list(model.parameters()) or list(model.buffers()):
+        frozen = torch.jit.freeze(model.double())  # in float64 first: freezing folds batch norms into weights
     for node in frozen.graph.findAllNodes("prim::Constant", recurse=True):
         if not node.hasAttribute("value"):
             continue

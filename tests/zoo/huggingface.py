@@ -53,7 +53,7 @@ FAMILIES = {
     "hf_efficientnet": Family(
         "EfficientNet",
         "EfficientNet",
-        {"width_coefficient": 0.25, "depth_coefficient": 0.2, "depth_divisor": 4, "hidden_dim": 64},
+        {"width_coefficient": 0.25, "depth_coefficient": 0.2, "depth_divisor": 4, "hidden_dim": 320},
         {**_SQUARE, "rescale_factor": 1 / 127.5, "rescale_offset": True},
     ),
 }
