@@ -15,7 +15,7 @@ import json
 import time
 import zipfile
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -78,6 +78,23 @@ class Reference:
     def samples(self) -> Literal["real", "generated"]:
         """Whether somebody's data were judged, or seeded noise."""
         return "generated" if "generated" in self.roles else "real"
+
+    def part(self, rows: Array, held: Array) -> Reference:
+        """The judged samples at ``rows`` and the held-out ones at ``held``, both indices."""
+
+        def some(group: Mapping[str, Array], at: Array) -> dict[str, Array]:
+            return {name: array[at] for name, array in group.items()}
+
+        return replace(
+            self,
+            inputs=some(self.inputs, rows),
+            roles=self.roles[rows],
+            y64=some(self.y64, rows),
+            noise=some(self.noise, rows),
+            heldout=some(self.heldout, held),
+            heldout_labels=self.heldout_labels[held],
+            heldout_y64=some(self.heldout_y64, held),
+        )
 
 
 Opener = Callable[[Variant], Session]

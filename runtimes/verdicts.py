@@ -32,11 +32,11 @@ def judged(
 ) -> tuple[VerifyRow, Array | None]:
     """The verdict on outputs in the source's names and layouts: ``runs`` under the noise rule, ``answers`` by top-1.
 
-    ``answers`` is None where there are no real samples.
+    ``answers`` is None where there are no real samples. A reason that ``row`` has already is a remark, kept if it passes.
     """
     labels = ("all in one batch", "in batches of 1, 2, 3 and 7", "a second time")
     judgements: list[Judgement] = []
-    reason = ""
+    reason, remark = "", row.reason
     for label, run in zip(labels, runs, strict=True):
         for spec in model.outputs:
             found = judge(run[spec.name], reference.y64[spec.name], reference.noise[spec.name], spec.kind)
@@ -46,7 +46,7 @@ def judged(
     row = replace(
         row,
         outcome="mismatch" if reason else "passed",
-        reason=reason,
+        reason=reason or remark,
         max_noise_ratio=max(found.max_ratio for found in judgements),
         median_noise_ratio=max(found.median_ratio for found in judgements),
         max_abs_error=max(found.max_abs_error for found in judgements),
@@ -68,7 +68,7 @@ def judged(
     row = replace(
         row,
         outcome="mismatch" if reason else "passed",
-        reason=reason,
+        reason=reason or remark,
         top1_agreement=float(np.mean(top1 == np.argmax(exact, axis=1))),
         accuracy=float(np.mean(top1[known] == reference.heldout_labels[known])) if known.any() else None,
         heldout_n=len(top1),

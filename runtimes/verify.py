@@ -11,6 +11,8 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+import numpy as np
+
 from runtimes import machine, session_child
 from runtimes.base import Array
 from runtimes.bundle import Bundle, open_bundle
@@ -34,6 +36,11 @@ from runtimes.verdicts import feeds, judged, outcome_of, source_outputs, structu
 # All samples at once, then in batches of these sizes in turn: both must pass, so the batch cannot matter.
 UNEVEN_BATCHES = [1, 2, 3, 7]
 LARGE_BATCH = 32
+# How often the judged samples are run, how long a row may take, and the fewest samples that a verdict rests on.
+RUNS = 3
+ROW_SECONDS = 60.0
+FEWEST = 8
+QUICK_SECONDS = 0.1
 
 OnRow = Callable[[VerifyRow], None]
 
@@ -127,29 +134,62 @@ def _verify_cell(
         wrong = structure_faults(opened.inputs, opened.outputs, artifact)
         if wrong:
             return replace(row, reason=wrong), None
-        inputs = feeds(reference.inputs, bundle.manifest.model, artifact)
-        fixed = fixed_batch(artifact.inputs)
+        model, fixed = bundle.manifest.model, fixed_batch(artifact.inputs)
+        inputs = feeds(reference.inputs, model, artifact)
         first = {name: array[: fixed or 1] for name, array in inputs.items()}
         live.first_s = live.worker.call(session_child.first_run, first)
-        everything = [len(reference)]
+        judged_by = affordable(reference, _seconds_per_sample(live, first, fixed))
+        if judged_by is not reference:
+            row = replace(row, n=len(judged_by), reason=_fewer(judged_by, reference))
+            inputs = feeds(judged_by.inputs, model, artifact)
+        everything = [len(judged_by)]
         runs = [
-            _answers(live, inputs, [fixed] if fixed else batches)
+            source_outputs(_answers(live, inputs, batches, fixed), model, artifact)
             for batches in (everything, UNEVEN_BATCHES, everything)
         ]
-        model = bundle.manifest.model
-        named = [source_outputs(run, model, artifact) for run in runs]
-        named_answers = None
-        if len(reference.heldout_labels):
-            held = feeds(reference.heldout, bundle.manifest.model, artifact)
-            named_answers = source_outputs(_answers(live, held, [fixed or LARGE_BATCH]), model, artifact)
+        answers = None
+        if len(judged_by.heldout_labels):
+            held = feeds(judged_by.heldout, model, artifact)
+            answers = source_outputs(_answers(live, held, [LARGE_BATCH], fixed), model, artifact)
     except FwexportError as error:
         return replace(row, outcome=outcome_of(error), reason=str(error)), None
-    return judged(row, named, named_answers, reference, model)
+    row, top1 = judged(row, runs, answers, judged_by, model)
+    return row, top1 if judged_by is reference else None
 
 
-def _answers(live: Live, inputs: dict[str, Array], batches: list[int]) -> dict[str, Array]:
-    """Outputs of all samples, the last batch filled up for a model that takes one size only."""
+def affordable(reference: Reference, seconds_per_sample: float) -> Reference:
+    """The reference, or as much of it as a slow runtime answers in ROW_SECONDS: every so many-th sample of each part."""
+    cost = seconds_per_sample * (RUNS * len(reference) + len(reference.heldout_labels))
+    if cost <= ROW_SECONDS:
+        return reference
+    share = ROW_SECONDS / cost
+    rows = _spread(len(reference), max(FEWEST, int(share * len(reference))))
+    held = _spread(len(reference.heldout_labels), int(share * len(reference.heldout_labels)))
+    return reference.part(rows, held)
+
+
+def _spread(total: int, count: int) -> Array:
+    """``count`` of the numbers below ``total``, evenly spaced, the first and the last among them."""
+    return np.unique(np.linspace(0, total - 1, min(count, total)).round().astype(int))
+
+
+def _seconds_per_sample(live: Live, first: dict[str, Array], fixed: int | None) -> float:
+    """Seconds for one sample once the runtime is warm. A quick first run is close enough, and never an underestimate."""
+    seconds = live.first_s or 0.0
+    if seconds > QUICK_SECONDS:
+        seconds = live.worker.call(session_child.first_run, first)
+    return seconds / (fixed or 1)
+
+
+def _fewer(part: Reference, whole: Reference) -> str:
+    return f"judged on {len(part)} of {len(whole)} samples, because this runtime is slow on this model"
+
+
+def _answers(live: Live, inputs: dict[str, Array], batches: list[int], fixed: int | None) -> dict[str, Array]:
+    """Outputs of all samples; a model that takes one batch size only gets that, the last one filled up."""
     total = len(next(iter(inputs.values())))
-    whole = padded(inputs, batches[0]) if len(batches) == 1 else inputs
-    found = live.worker.call(session_child.run, whole, batches)
+    if fixed:
+        found = live.worker.call(session_child.run, padded(inputs, fixed), [fixed])
+    else:
+        found = live.worker.call(session_child.run, inputs, batches)
     return {name: array[:total] for name, array in found.items()}

@@ -19,6 +19,7 @@ from runtimes.reference import (
     sentinels,
     variants,
 )
+from runtimes.verify import FEWEST, ROW_SECONDS, affordable
 
 X = TensorSpec("x", "float32", (None, 1, 6, 5), "NCHW", "image")
 Y = TensorSpec("y", "float32", (None, 4), "NC", "logits")
@@ -108,3 +109,15 @@ def test_a_damaged_reference_is_one_message(tmp_path: Path, damage: str) -> None
         path.write_bytes(path.read_bytes()[:500])
     with pytest.raises(UsageError, match=r"missing|damaged"):
         open_reference(path)
+
+
+def test_a_slow_runtime_is_judged_on_a_part_that_has_every_role() -> None:
+    whole = build(Linear, *heldout(200), variants(2, channels_last=False), (Y,))
+    assert affordable(whole, 0.001) is whole
+    part = affordable(whole, 1.0)
+    assert set(part.roles) == {"real", "margin", "sentinel"}
+    assert 3 * len(part) + len(part.heldout_labels) <= ROW_SECONDS
+    at = [int(np.flatnonzero((whole.inputs["x"] == x).all((1, 2, 3)))[0]) for x in part.inputs["x"]]
+    assert np.array_equal(part.y64["y"], whole.y64["y"][at])
+    assert np.array_equal(part.noise["y"], whole.noise["y"][at])
+    assert len(affordable(whole, 1e6)) == FEWEST
