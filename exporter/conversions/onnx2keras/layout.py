@@ -137,6 +137,22 @@ def carry(before: Shape, after: Shape, layout: Layout) -> Layout | None:
     return Layout(_with_ones(carried, after), flat)
 
 
+def gathered(before: Shape, after: Shape, layout: Layout) -> Layout | None:
+    """The layout nearest to ``layout`` in which ``carry`` succeeds: the axes of each run side by side, in ONNX's order.
+
+    None when the axes do not pair up in runs.
+    """
+    runs = _runs(before, after)
+    if runs is None:
+        return None
+    ones = [axis for axis in layout.order if before[axis] == 1]
+    order: list[int] = []
+    for axis in layout.order:
+        if before[axis] != 1 and axis not in order:
+            order += next(sources for sources, _ in runs if axis in sources)
+    return Layout((*order, *ones))
+
+
 def _runs(before: Shape, after: Shape) -> list[tuple[list[int], list[int]]] | None:
     """The shortest runs of axes with equal products, axes of size 1 left out; None when there is no such pairing."""
     left = [axis for axis, size in enumerate(before) if size != 1]

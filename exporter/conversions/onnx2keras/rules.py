@@ -5,7 +5,15 @@ from __future__ import annotations
 import math
 
 from exporter.conversions.onnx2keras.graph import Graph, Node, Shape
-from exporter.conversions.onnx2keras.layout import Assignment, Layout, Layouts, carry, channels_last, plain
+from exporter.conversions.onnx2keras.layout import (
+    Assignment,
+    Layout,
+    Layouts,
+    carry,
+    channels_last,
+    gathered,
+    plain,
+)
 
 # What a dynamic axis counts as where sizes are weighed.
 _DYNAMIC = 64
@@ -99,14 +107,15 @@ def transpose(node: Node, graph: Graph, have: Layouts) -> Assignment:
 
 
 def reshape(node: Node, graph: Graph, have: Layouts) -> Assignment:
-    """In place where the axes that are merged or split are neighbours; else from ONNX's order to ONNX's order."""
+    """In place where the axes that are merged or split are neighbours; else they are made so first."""
     before, after = graph.shape(node.inputs[0]), graph.shape(node.outputs[0])
     layout = have[0] or plain(len(before))
     rest = [None] * (len(have) - 1)
-    carried = carry(before, after, layout)
-    if carried is None:
-        return Assignment((plain(len(before)), *rest), (plain(len(after)),))
-    return Assignment((layout, *rest), (carried,))
+    if (carried := carry(before, after, layout)) is not None:
+        return Assignment((layout, *rest), (carried,))
+    if (near := gathered(before, after, layout)) and (carried := carry(before, after, near)):
+        return Assignment((near, *rest), (carried,))
+    return Assignment((plain(len(before)), *rest), (plain(len(after)),))
 
 
 def reduction(node: Node, graph: Graph, have: Layouts) -> Assignment:

@@ -161,5 +161,9 @@ def _refuse_split(node: Node, graph: Graph) -> str | None:
 def split(call: Call) -> Tensor:
     axis = call.attr("axis", 0)
     sizes = [call.graph.shape(name)[axis] or 0 for name in call.node.outputs]
+    if len(sizes) == 1:
+        return call.tensor()
     ends = [sum(sizes[: number + 1]) for number in range(len(sizes) - 1)]
-    return call.op(call.ops.split, call.tensor(), ends, axis=call.axis(axis)) if ends else call.tensor()
+    # TF Lite has an operator for equal parts that delegates take, and another for all others.
+    parts = len(sizes) if len(set(sizes)) == 1 else ends
+    return call.op(call.ops.split, call.tensor(), parts, axis=call.axis(axis))

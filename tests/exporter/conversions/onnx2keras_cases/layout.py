@@ -51,7 +51,7 @@ LAYOUT = {
     "channel_shuffle": case(
         "t = Constant<value_ints=[-1,2,2,9,8]>() a = Reshape(x, t) b = Transpose<perm=[0,2,1,3,4]>(a) "
         "u = Constant<value_ints=[-1,4,9,8]>() c = Reshape(b, u) y = Conv(c, w)",
-        x=IMAGE, w=(5, 4, 3, 3), transposes=2,
+        x=IMAGE, w=(5, 4, 3, 3), transposes=1,
     ),
     "undeclared_layout": case("y = Conv(x, w)", x=IMAGE, w=(5, 4, 3, 3), layout="", transposes=2),
     "reduce_then_conv": image("a = Constant<value_ints=[2]>() r = ReduceMax(x, a) y = Conv(r, w)", w=(5, 4, 1, 3)),
