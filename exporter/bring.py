@@ -86,13 +86,18 @@ def source_folder(given: Given, chosen_samples: str | None, scratch: Path, conve
     if not (given.path / SOURCE).exists():
         bring(given, chosen_samples, scratch, converters)
         return scratch
-    idle = [*unread_options(given, ()), *(["--samples"] if chosen_samples else [])]
+    idle = [*unread_options(given, ("allow_pickle",)), *(["--samples"] if chosen_samples else [])]
     if idle:
         raise UsageError(
             f"{', '.join(idle)}: {given.source} is a source folder; it says and holds all that by itself. "
             "Give these where the model itself is the source."
         )
-    code = open_source(given.path).code
+    source = open_source(given.path)
+    code = source.code
+    if source.arguments.get("allow_pickle") and not given.allow_pickle:
+        raise UsageError(
+            f"{given.path / SOURCE} asks to load weights that can run code. If you trust them, use --allow-pickle."
+        )
     if code and not code.startswith("exporter.training."):
         raise UsageError(
             f"{given.path / SOURCE} names the code {code}, which is not fwexport's own, so it is not run. "

@@ -292,3 +292,12 @@ def test_a_source_folder_cannot_name_code_that_is_not_ours(tmp_path: Path, bundl
     assert done.returncode != 0
     assert "not fwexport's own" in done.stderr
     assert not (tmp_path / "owned").exists()
+
+
+def test_a_source_folder_cannot_allow_itself_to_run_code(tmp_path: Path, bundles: dict[str, Path]) -> None:
+    source = Path(shutil.copytree(bundles["keras"] / "source", tmp_path / "source"))
+    described = json.loads((source / "source.json").read_text())
+    (source / "source.json").write_text(json.dumps(described | {"arguments": {"allow_pickle": True}}))
+    done = fwexport("export", source, "--format", "keras", "-o", tmp_path / "out")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "--allow-pickle" in done.stderr
