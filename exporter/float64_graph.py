@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from exporter.frozen_graph import Frozen
-from exporter.graph_substitutes import Substitute, conv2d, substitute
+from exporter.graph_substitutes import Substitute, conv2d, sign_bit, substitute
 from runtimes.base import Array
 from runtimes.errors import UnavailableError
 
@@ -159,6 +159,7 @@ def interpolation(before: int, after: int, *, half_pixel_centers: bool, align_co
 
 
 _SUBSTITUTES: dict[str, Substitute] = {
+    "BitwiseAnd": sign_bit,
     "Conv2D": conv2d,
     "FusedBatchNorm": _batch_norm,
     "FusedBatchNormV2": _batch_norm,

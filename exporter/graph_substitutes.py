@@ -91,3 +91,13 @@ def expm1(operation: Any) -> Any:
     import tensorflow as tf
 
     return tf.exp(operation.inputs[0]) - 1
+
+
+def sign_bit(operation: Any) -> Any:
+    """Keras's sign bit of a float, ``bitcast(x) & int32.min``, as ``x < 0``: -0.0 counts as 0. Other uses stay."""
+    import tensorflow as tf
+
+    bits, mask = operation.inputs
+    if bits.op.type != "Bitcast" or tf.get_static_value(mask) != tf.int32.min:
+        return None
+    return tf.where(bits.op.inputs[0] < 0, tf.int32.min, 0)

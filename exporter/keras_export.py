@@ -19,7 +19,11 @@ from exporter import keras_lean
 # A recurrent layer over more steps stays a loop: unrolled, its graph would be the larger problem.
 MAX_UNROLLED_STEPS = 128
 
+# A mean over more positions is taken along one axis after another: runtimes that add in plain order round far less so.
+MAX_POSITIONS = 100
+
 Call = Callable[..., Any]
+Replacement = Callable[[Any, Call, Any], Any]
 
 
 def for_export(model: Any, *, unroll: bool = True) -> Any:
@@ -30,29 +34,30 @@ def for_export(model: Any, *, unroll: bool = True) -> Any:
     """
     import keras
 
-    on_torch = keras.backend.backend() == "torch"
-    if not on_torch:
-        _lean(model)
     layers = keras.layers
-    for layer in model._flatten_layers():
-        if unroll and isinstance(layer, layers.RNN):
-            _replace(layer, _recurrent)
-        elif isinstance(layer, layers.Flatten):
-            _replace(layer, _flatten)
-        elif isinstance(layer, layers.Reshape):
-            _replace(layer, _reshape)
-        elif isinstance(layer, layers.EinsumDense):
-            _replace(layer, _einsum_dense)
-        elif isinstance(layer, layers.MultiHeadAttention):
-            layer._compute_attention = _attention(layer, layer._compute_attention)
-        elif isinstance(layer, (layers.MaxPooling3D, layers.AveragePooling3D)) and not on_torch:
-            _replace(layer, _pool_3d)
-        elif on_torch and isinstance(
-            layer, (layers.AveragePooling1D, layers.AveragePooling2D, layers.AveragePooling3D)
-        ):
-            _replace(layer, _average_pool_same)
-        elif on_torch and isinstance(layer, layers.LayerNormalization):
-            _replace(layer, _layer_normalization)
+    table: list[tuple[tuple[Any, ...], Replacement]] = [
+        ((layers.Flatten,), _flatten),
+        ((layers.Reshape,), _reshape),
+        ((layers.EinsumDense,), _einsum_dense),
+    ]
+    if unroll:
+        table.append(((layers.RNN,), _recurrent))
+    if keras.backend.backend() == "torch":
+        averages = (layers.AveragePooling1D, layers.AveragePooling2D, layers.AveragePooling3D)
+        table += [(averages, _average_pool_same), ((layers.LayerNormalization,), _layer_normalization)]
+    else:
+        _lean(model)
+        table += [
+            ((layers.MaxPooling3D, layers.AveragePooling3D), _pool_3d),
+            ((layers.GlobalAveragePooling2D, layers.GlobalAveragePooling3D), _global_average),
+            ((_operation("Argmax"), _operation("Argmin")), _arg),
+        ]
+    for part in _parts(model):
+        call = next((call for kinds, call in table if isinstance(part, kinds)), None)
+        if call:
+            _replace(part, call)
+        elif isinstance(part, layers.MultiHeadAttention):
+            part._compute_attention = _attention(part, part._compute_attention)
     return model
 
 
@@ -101,7 +106,49 @@ def _pairs(crop: Any) -> tuple[tuple[int, int], ...]:
     return (tuple(crop.cropping),) if isinstance(crop.cropping[0], int) else tuple(map(tuple, crop.cropping))
 
 
-def _replace(layer: Any, call: Callable[..., Any]) -> None:
+def watch(model: Any) -> list[str]:
+    """A list that gets the name and class of the innermost layer whose call fails from now on.
+
+    One whose result is no tensor of Keras's backend fails too.
+    """
+    from keras import ops, tree
+
+    failed: list[str] = []
+
+    def watched(part: Any, call: Call) -> Call:
+        def run(*args: Any, **kwargs: Any) -> Any:
+            try:
+                result = call(*args, **kwargs)
+                for value in tree.flatten(result):
+                    if value is not None and not ops.is_tensor(value):
+                        raise TypeError(f"it gives a {type(value).__module__}.{type(value).__name__}")
+                return result
+            except Exception:
+                failed.append(f"{part.name} ({type(part).__name__})")
+                raise
+
+        return run
+
+    for part in _parts(model):
+        part.call = watched(part, part.call)
+    return failed
+
+
+def _parts(model: Any) -> list[Any]:
+    """Every layer of the model and of what it nests, and the operations (``keras.ops``) between them."""
+    layers = model._flatten_layers(include_self=False)
+    operations = [each for part in (model, *layers) for each in getattr(part, "operations", ())]
+    return list({id(part): part for part in (*layers, *operations)}.values())
+
+
+def _operation(name: str) -> Any:
+    """The class behind ``keras.ops``'s function of this name; Keras exports only the function."""
+    import keras.src.ops.numpy
+
+    return getattr(keras.src.ops.numpy, name)
+
+
+def _replace(layer: Any, call: Replacement) -> None:
     """``layer(x)`` becomes ``call(layer, original, x)``; the original stays reachable for what ``call`` leaves alone."""
     original = layer.call
 
@@ -215,6 +262,28 @@ def _pool_3d(layer: Any, original: Call, x: Any) -> Any:
     x = ops.reshape(x, (-1, depth, height * width, channels))
     x = pool(x, (size[0], 1), (strides[0], 1), layer.padding, layer.data_format)
     return ops.reshape(x, (-1, x.shape[1], height, width, channels))
+
+
+def _global_average(layer: Any, original: Call, x: Any) -> Any:
+    from keras import ops
+
+    sizes = _known(x)
+    if sizes is None or layer.data_format != "channels_last" or math.prod(sizes[:-1]) <= MAX_POSITIONS:
+        return original(x)
+    for axis in range(len(sizes) - 1, 0, -1):
+        x = ops.mean(x, axis=axis, keepdims=layer.keepdims)
+    return x
+
+
+def _arg(operation: Any, original: Call, x: Any) -> Any:
+    """Without what Keras adds to tell -0.0 from 0.0, in operators on bits that TF Lite and TF.js lack."""
+    import tensorflow as tf
+
+    find = tf.argmax if type(operation).__name__ == "Argmax" else tf.argmin
+    if operation.axis is None:
+        return original(x)
+    y = find(x, operation.axis, output_type=tf.int32)
+    return tf.expand_dims(y, operation.axis) if operation.keepdims else y
 
 
 def _average_pool_same(layer: Any, original: Call, x: Any) -> Any:

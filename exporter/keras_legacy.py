@@ -187,9 +187,11 @@ def in_float32(config: Any) -> Any:
     return "float32" if config in _HALF_POLICIES else config
 
 
-def reason(error: Exception) -> str:
-    """What Keras says at the heart of its long messages about configurations."""
-    text = " ".join(str(error).split())
+def reason(error: BaseException) -> str:
+    """What Keras says at the heart of its long messages about configurations and calls."""
+    text = re.sub(r"\x1b\[\d*m", "", str(error))
+    text = " ".join(text.partition("Arguments received by")[0].split())
+    text = re.sub(r"^Exception encountered when calling [\w.]+\(\)\.\s*", "", text)
     heart = re.search(r"(Could not (?:locate|deserialize) \S+ ?'[^']*'|(?<=Exception encountered: ).*)", text)
     short = heart.group() if heart else text
     return short if len(short) <= 300 else f"{short[:297]}..."

@@ -6,7 +6,7 @@ import importlib.util
 from pathlib import Path
 
 from exporter.frozen_graph import Frozen
-from exporter.graph_substitutes import erfc, expm1, substitute
+from exporter.graph_substitutes import erfc, expm1, sign_bit, substitute
 from exporter.metadata import metadata
 from runtimes.bundle import ModelSpec
 from runtimes.errors import ConversionError
@@ -14,7 +14,7 @@ from runtimes.errors import ConversionError
 OPSET = 18
 
 # Operators that tf2onnx passes on as they are, though ONNX has none of their name.
-SUBSTITUTES = {"Erfc": erfc, "Expm1": expm1}
+SUBSTITUTES = {"BitwiseAnd": sign_bit, "Erfc": erfc, "Expm1": expm1}
 
 
 def check() -> str | None:

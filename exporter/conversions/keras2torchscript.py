@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from exporter import keras_model, torch_model
+from exporter import keras_legacy, keras_model, torch_model
 from exporter.base import same_spec
-from exporter.keras_export import for_export
+from exporter.keras_export import for_export, watch
 from exporter.metadata import metadata
 from runtimes.bundle import ModelSpec
 from runtimes.errors import ConversionError
@@ -23,13 +23,17 @@ def check() -> str | None:
 
 
 def convert(src: Path, out: Path, spec: ModelSpec) -> None:
-    """Write a frozen TorchScript file; its input keeps the Keras layout."""
+    """Write a frozen TorchScript file; its input keeps the Keras layout.
+
+    Raises ConversionError that names the layer which cannot run on PyTorch, such as a Lambda that calls TensorFlow.
+    """
     import keras
     import torch
 
     if keras.backend.backend() != "torch":
         raise ConversionError(f"keras2torchscript needs KERAS_BACKEND=torch, not {keras.backend.backend()}")
     model = for_export(keras_model.load(src)).eval()
+    failed = watch(model)
 
     class Forward(torch.nn.Module):  # type: ignore[misc]
         def __init__(self) -> None:
@@ -39,6 +43,13 @@ def convert(src: Path, out: Path, spec: ModelSpec) -> None:
         def forward(self, *tensors: object) -> object:
             return self.model(tensors[0] if len(tensors) == 1 else list(tensors), training=False)
 
-    with torch.device("cpu"):
-        traced = torch_model.trace(Forward().eval(), torch_model.example_inputs(spec))
+    try:
+        with torch.device("cpu"):
+            traced = torch_model.trace(Forward().eval(), torch_model.example_inputs(spec))
+    except ConversionError as error:
+        if not failed:
+            raise
+        raise ConversionError(
+            f"layer {failed[0]} does not run on PyTorch: {keras_legacy.reason(error.__cause__ or error)}"
+        ) from error
     torch.jit.save(torch.jit.freeze(traced), str(out), _extra_files=metadata(spec))

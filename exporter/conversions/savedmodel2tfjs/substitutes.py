@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from exporter.graph_substitutes import conv2d, erfc, softsign
+from exporter.graph_substitutes import conv2d, erfc, sign_bit, softsign
 
 
 def _batch_matmul(operation: Any) -> Any:
@@ -92,6 +92,7 @@ def _space_to_depth(operation: Any) -> Any:
 SUBSTITUTES = {
     "BatchMatMulV2": _batch_matmul,
     "BiasAdd": _bias_add,
+    "BitwiseAnd": sign_bit,
     "Conv2D": conv2d,
     "Erfc": erfc,
     "Roll": _roll,

@@ -58,6 +58,13 @@ def _several(keras: Any) -> Any:
     return keras.Model([z, a], [first, k.Dense(2, name="a_values")(features)])
 
 
+def _arg_max(keras: Any) -> Any:
+    x = keras.Input((8, 8, 3), name="x")
+    y = keras.layers.Conv2D(4, 3)(x)
+    place = keras.ops.argmax(y, axis=-1, keepdims=True) - keras.ops.argmin(y, axis=1, keepdims=True)
+    return keras.Model(x, y * keras.ops.cast(place, "float32"))
+
+
 def _compiled(keras: Any) -> Any:
     k = keras.layers
     model = keras.Sequential([keras.Input((8, 8, 3)), k.Conv2D(4, 3), k.GlobalMaxPooling2D(), k.Dense(2)])
@@ -132,6 +139,8 @@ NETS: dict[str, Net] = {
             [k.GlobalAveragePooling2D()(k.Conv2D(4, 1)(x)), k.GlobalMaxPooling2D()(x)]
         )
     ),
+    "global_average": net(24, 17, 3)(lambda k, x: k.GlobalAveragePooling2D()(k.Conv2D(4, 3)(x))),
+    "arg_max": _arg_max,
     "up_nearest": image(lambda k, x: k.UpSampling2D((2, 3))(k.Conv2D(4, 1)(x))),
     "up_bilinear": image(lambda k, x: k.UpSampling2D(3, interpolation="bilinear")(k.Conv2D(4, 1)(x))),
     "up_1d": sequence(lambda k, x: k.UpSampling1D(2)(k.Conv1D(4, 1)(x))),

@@ -10,6 +10,7 @@ import numpy as np
 from keras_layers import NETS
 
 from exporter import keras_model
+from exporter.source_folder import SCHEMA, SourceFile, save_source
 from exporter.source_kind import Given
 from runtimes import base, parity
 from runtimes.base import Array, SessionOptions
@@ -77,3 +78,26 @@ def run(runtime: str, path: Path, feeds: dict[str, Array]) -> dict[str, Array]:
     finally:
         session.close()
     return {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
+
+
+def make_lambda(path: Path) -> ModelSpec:
+    """Save a network whose Lambda calls TensorFlow, in a source folder that allows it."""
+    import keras
+    from keras import layers
+
+    image = keras.Input((8, 8, 3), name="x")
+    inner = keras.Sequential(
+        [
+            layers.Lambda(
+                lambda x: __import__("tensorflow").image.resize(x, (4, 4)),
+                output_shape=(4, 4, 3),
+                name="in_tensorflow",
+            )
+        ]
+    )
+    model = keras.Model(image, inner(image))
+    model.save(path)
+    spec = keras_model.model_spec(model, Given(str(path), "lambda"))
+    source = SourceFile(SCHEMA, "keras", path.name, spec, "keras_file", arguments={"allow_pickle": True})
+    save_source(path.parent, source)
+    return spec

@@ -43,7 +43,7 @@ class Networks:
 
     def make(self, name: str) -> child.Made:
         if name not in self.made:
-            (self.folder / name).mkdir()
+            (self.folder / name).mkdir(exist_ok=True)
             made = self.worker("tensorflow").call(child.make, name, self.folder / name / "model.keras")
             self.made[name] = made
         return self.made[name]
@@ -83,3 +83,14 @@ def test_a_layer_predicts_the_same_everywhere(networks: Networks, name: str, for
     for output, y64 in made.y64.items():
         judgement = parity.judge(found[output], y64, made.noise[output], "tensor")
         assert judgement.passed, f"{output}: {judgement.reason}"
+
+
+def test_a_layer_that_calls_tensorflow_is_named(networks: Networks) -> None:
+    path = networks.folder / "lambda" / "model.keras"
+    path.parent.mkdir()
+    spec = networks.worker("tensorflow").call(child.make_lambda, path)
+    error = networks.worker("keras-torch").call(
+        child.convert, "keras2torchscript", path, path.parent / "x", spec
+    )
+    assert error.startswith("ConversionError: layer in_tensorflow (Lambda) does not run on PyTorch: ")
+    assert "\x1b" not in error
