@@ -123,7 +123,7 @@ def parse(model: Any, known: Collection[str] = ()) -> Graph:
     if opset < OLDEST_OPSET:
         raise ConversionError(f"the model has ONNX opset {opset}; onnx2keras reads {OLDEST_OPSET} and later.")
     if known:
-        model = _with_functions(model, known)
+        model = _with_functions(model, known, opset)
     constants = {t.name: numpy_helper.to_array(t) for t in model.graph.initializer}
     nodes, again = list(model.graph.node), True
     while again:
@@ -142,17 +142,20 @@ def parse(model: Any, known: Collection[str] = ()) -> Graph:
     )
 
 
-def _with_functions(model: Any, known: Collection[str]) -> Any:
+def _with_functions(model: Any, known: Collection[str], opset: int) -> Any:
     """The model with every operator inlined that has a definition in ONNX and is not known."""
     import onnx
     import onnx.inliner
 
-    kept = {*known, "CastLike"}
+    kept = {*known, "CastLike", "Range"}  # these are computed while reading, or refused
     if all(node.op_type in kept for node in model.graph.node):
         return model
     typed = onnx.ModelProto()
     typed.CopyFrom(model)
     declared = {value.name for value in model.graph.input}
+    for node in typed.graph.node:
+        if node.op_type not in kept:
+            _write_defaults(node, opset)
     typed.graph.input.extend(  # the inliner asks for the types of a call's inputs, and knows none of initialisers
         onnx.helper.make_tensor_value_info(tensor.name, tensor.data_type, tensor.dims)
         for tensor in model.graph.initializer
@@ -164,6 +167,21 @@ def _with_functions(model: Any, known: Collection[str]) -> Any:
         )
     except RuntimeError:  # its own failed assertions; the operators stay, and are refused by name
         return model
+
+
+def _write_defaults(node: Any, opset: int) -> None:
+    """Give a node the default values of its attributes: the inliner leaves what refers to them undefined."""
+    import onnx.defs
+
+    if not onnx.defs.has(node.op_type, node.domain):
+        return
+    schema = onnx.defs.get_schema(node.op_type, opset, node.domain)
+    given = {attribute.name for attribute in node.attribute}
+    node.attribute.extend(
+        attribute.default_value
+        for name, attribute in schema.attributes.items()
+        if name not in given and attribute.default_value.name
+    )
 
 
 def _node(proto: Any, number: int) -> Node:

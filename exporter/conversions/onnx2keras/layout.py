@@ -105,7 +105,7 @@ def plan(
     for node in graph.nodes:
         have = tuple(living.get(name) for name in node.inputs)
         decided = rules[node.op](node, graph, have)
-        living |= dict(zip(node.outputs, decided.gives, strict=True))
+        living |= {name: gives for name, gives in zip(node.outputs, decided.gives, strict=True) if name}
         steps.append(Step(node, decided.wants, decided.gives))
     return Plan(tuple(steps), inputs, outputs)
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from exporter.conversions.onnx2keras.broadcast import aligned, misread_as_bias
 from exporter.conversions.onnx2keras.graph import Array, Graph, Node, Shape, Size
 from exporter.conversions.onnx2keras.layout import Layout, Plan, Step
 from exporter.conversions.onnx2keras.names import Unique, keras_name, layer_names
@@ -101,6 +102,15 @@ class Call:
         """The tensor, in this type."""
         return tensor if str(tensor.dtype) == dtype else self.op(self.ops.cast, tensor, dtype, suffix="_cast")
 
+    def add(self, first: Tensor, second: Tensor, suffix: str = "") -> Tensor:
+        """Their sum, broadcast as everywhere else."""
+        shapes = [getattr(operand, "shape", ()) for operand in (first, second)]
+        if not misread_as_bias(*shapes):
+            return self.op(self.ops.add, first, second, suffix=suffix)
+        if not misread_as_bias(*reversed(shapes)):
+            return self.op(self.ops.add, second, first, suffix=suffix)
+        return self.op(self.ops.subtract, first, self.ops.negative(second), suffix=suffix)
+
     def weights(self, index: int, transposed: bool = False) -> Array:
         """A constant input, or its transpose: its first axis in the order of the first input's features."""
         constant = self.constant(index)
@@ -139,23 +149,9 @@ class Call:
 
         return apply
 
-    def add(self, a: Tensor, b: Tensor) -> Tensor:
-        """The sum, broadcast as ONNX and numpy do it."""
-        return self.ops.subtract(a, -b) if looks_like_a_bias(b) else self.ops.add(a, b)
-
     def op(self, function: Callable[..., Tensor], *args: Any, suffix: str = "", **kwargs: Any) -> Tensor:
         """The result of a function of ``keras.ops``, its operation in the model named after the source."""
         return self._model.operation(self.name + suffix, function, *args, **kwargs)
-
-
-def looks_like_a_bias(operand: Tensor) -> bool:
-    """Whether ``keras.ops.add`` may squeeze it and add it along the last axis, where another axis is meant.
-
-    On TensorFlow it does so with a second operand that has one axis larger than 1, of the size of the last axis.
-    """
-    sizes = tuple(getattr(operand, "shape", ()))
-    large = [axis for axis, size in enumerate(sizes) if size != 1]
-    return len(large) == 1 and large[0] != len(sizes) - 1 and sizes[large[0]] is not None
 
 
 class _Model:
@@ -238,6 +234,8 @@ class _Model:
             raise ConversionError(f"{step.node} cannot be built in Keras: {error}") from error
         results = lowered if isinstance(lowered, (list, tuple)) else [lowered]
         for name, tensor, layout in zip(step.node.outputs, results, step.gives, strict=False):
+            if not name:
+                continue
             self._check(step.node, name, tensor, layout)
             self._tensors[name] = {layout: tensor}
 
@@ -286,18 +284,3 @@ def _one_or_all(tensors: list[Tensor]) -> Tensor:
 def reshape_target(shape: Shape) -> tuple[int, ...]:
     """A shape as ``ops.reshape`` takes it: its one dynamic axis is -1, so that no shape is computed at run time."""
     return tuple(-1 if size is None else size for size in shape)
-
-
-def aligned(constant: Array, layout: Layout) -> Array | float | int | bool:
-    """A constant that broadcasts with tensors of this layout; a number when it is one."""
-    if constant.size == 1:
-        number: float | int | bool = constant.item()
-        return number
-    rank = len(layout.order)
-    if constant.size == 0:
-        return constant
-    full = constant.reshape((1,) * (rank - constant.ndim) + constant.shape).transpose(layout.order)
-    if layout.flat and full.shape[-1] != 1:
-        full = full.take(layout.flat.index(), axis=-1)
-    leading = next(axis for axis, size in enumerate(full.shape) if size != 1)
-    return full.reshape(full.shape[leading:])

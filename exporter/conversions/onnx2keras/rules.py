@@ -60,7 +60,7 @@ def elementwise(node: Node, graph: Graph, have: Layouts) -> Assignment:
     rank = graph.rank(node.outputs[0])
     tensors = [(layout, graph.shape(name)) for layout, name in zip(have, node.inputs, strict=True) if layout]
     common = _cheapest(tensors, rank)
-    flats = {layout.flat for layout, shape in tensors if len(shape) == rank and shape[-1] != 1}
+    flats = {layout.flat for layout, shape in tensors if shape and len(shape) == rank and shape[-1] != 1}
     if len(flats) != 1:
         common = common.without_features()
     elif rank == 2:
@@ -70,7 +70,7 @@ def elementwise(node: Node, graph: Graph, have: Layouts) -> Assignment:
         if layout is None:
             return None
         shape = graph.shape(name)
-        return last_axes(common, len(shape)) if len(shape) < rank or shape[-1] == 1 else common
+        return last_axes(common, len(shape)) if len(shape) < rank or shape[-1:] in ((), (1,)) else common
 
     wants = tuple(wanted(layout, name) for layout, name in zip(have, node.inputs, strict=True))
     return Assignment(wants, (common,) * len(node.outputs))

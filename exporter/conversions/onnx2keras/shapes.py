@@ -43,7 +43,8 @@ def infer(model: Any, nodes: Iterable[Any], constants: Mapping[str, Array]) -> d
     import onnx
     from onnx import helper, numpy_helper, shape_inference
 
-    light = onnx.ModelProto(ir_version=model.ir_version, opset_import=model.opset_import)
+    # Before version 4 an initialiser had to be an input as well.
+    light = onnx.ModelProto(ir_version=max(model.ir_version, 4), opset_import=model.opset_import)
     light.graph.name = "shapes"
     light.graph.node.extend(
         helper.make_node("Identity", node.input[:1], node.output) if node.op_type in _AS_INPUT else node

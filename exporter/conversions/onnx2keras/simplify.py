@@ -74,11 +74,12 @@ def with_fused_biases(graph: Graph) -> Graph:
 
 
 def without_dead_nodes(graph: Graph) -> Graph:
-    """Only the nodes that an output depends on."""
+    """Only the nodes that an output depends on; an optional output that nobody reads is absent."""
     needed = set(graph.outputs)
     kept: list[Node] = []
     for node in reversed(graph.nodes):
         if needed.intersection(node.outputs):
             needed.update(node.inputs)
-            kept.append(node)
+            first, *rest = node.outputs
+            kept.append(replace(node, outputs=(first, *(name if name in needed else "" for name in rest))))
     return replace(graph, nodes=tuple(reversed(kept)))

@@ -73,7 +73,7 @@ def _run(case: Any) -> Outcome:
         except ConversionError as error:
             if "\n" not in str(error):
                 raise
-            refusal = refusal or _essence(error)
+            refusal = _essence(error)
         if len(data) > 1:
             break
     return Outcome("refused", refusal)
@@ -90,10 +90,10 @@ def _model(case: Any) -> Any:
     import onnx
     from onnx import version_converter
 
-    if case.model is not None:
-        return case.model
     package = Path(onnx.__file__).parent.parent
-    model = onnx.load(Path(case.model_dir) / "model.onnx" if case.model_dir else package / case.url)
+    model = case.model
+    if model is None:
+        model = onnx.load(Path(case.model_dir) / "model.onnx" if case.model_dir else package / case.url)
     opset = next((o.version for o in model.opset_import if o.domain == ""), OLDEST_OPSET)
     return version_converter.convert_version(model, OLDEST_OPSET) if opset < OLDEST_OPSET else model
 
@@ -189,7 +189,7 @@ def _compare(
 
 def _inputs(case: Any, model: Any, bound: tuple[str, ...]) -> list[str]:
     """The names of the inputs as the case has them."""
-    original = case.model if case.model is not None else _model(case)
+    original = _model(case)
     stored = {tensor.name for tensor in original.graph.initializer}
     return [value.name for value in original.graph.input if value.name not in stored]
 

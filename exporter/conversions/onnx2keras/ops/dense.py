@@ -57,7 +57,7 @@ def gemm(call: Call) -> Tensor:
     addend = call.tensor(2) if bias is None else bias * bias.dtype.type(beta)
     if bias is None and beta != 1:
         addend = call.op(call.ops.multiply, addend, beta, suffix="_beta")
-    return call.op(call.add, product, addend, suffix="_bias")
+    return call.add(product, addend, suffix="_bias")
 
 
 def _factor(call: Call, index: int, transpose: bool) -> Tensor | Array:

@@ -6,7 +6,7 @@ import numpy as np
 
 from exporter.conversions.onnx2keras import rules
 from exporter.conversions.onnx2keras.graph import Graph, Node
-from exporter.conversions.onnx2keras.lower import Call, looks_like_a_bias
+from exporter.conversions.onnx2keras.lower import Call
 from exporter.conversions.onnx2keras.registry import Tensor, lowers
 
 _UNARY = {
@@ -33,14 +33,12 @@ _UNARY = {
     "Tan": "tan",
 }
 _BINARY = {
-    "Add": "add",
     "Max": "maximum",
-    "Mean": "add",
     "Min": "minimum",
     "Mul": "multiply",
     "Sub": "subtract",
-    "Sum": "add",
 }
+_SUMS = {"Add", "Mean", "Sum"}
 _MERGE = {
     "Add": "Add",
     "Max": "Maximum",
@@ -70,20 +68,25 @@ def reciprocal(call: Call) -> Tensor:
     return call.op(call.ops.divide, 1.0, call.tensor())
 
 
-@lowers(*_BINARY, layout=rules.elementwise, refuse=refuse_uint64)
+@lowers(*_BINARY, *_SUMS, layout=rules.elementwise, refuse=refuse_uint64)
 def binary(call: Call) -> Tensor:
     """Tensors of one rank and batch meet in a merging layer; a constant, or another rank, in the operation itself."""
     op, indices = call.node.op, range(len(call.node.inputs))
     operands = [call.operand(index) for index in indices]
-    alike = len({(len(shape), *shape[:1]) for shape in map(call.shape, indices)}) == 1
-    computed = all(call.constant(index) is None for index in indices)
-    function = call.add if _BINARY[op] == "add" else getattr(call.ops, _BINARY[op])
-    merges = op in _MERGE and not any(map(looks_like_a_bias, operands[1:]))
-    if alike and computed and len(operands) > 1 and merges and call.shape() and is_float(call.dtype):
+    shapes = {tuple(getattr(operand, "shape", ())) for operand in operands}
+    alike = len({(len(shape), *shape[:1]) for shape in shapes}) == 1 and () not in shapes
+    computed = all(call.constant(index) is None for index in indices) and is_float(call.dtype)
+    safe = len(shapes) == 1 or op not in _SUMS
+    if alike and computed and safe and len(operands) > 1 and op in _MERGE:
         return call.layer(getattr(call.layers, _MERGE[op]))(operands)
     result = operands[0]
     for operand in operands[1:]:
-        result = call.cast(call.op(function, result, operand), call.dtype)
+        result = (
+            call.add(result, operand)
+            if op in _SUMS
+            else call.op(getattr(call.ops, _BINARY[op]), result, operand)
+        )
+        result = call.cast(result, call.dtype)
     if op == "Mean" and len(operands) > 1:
         return call.op(call.ops.multiply, result, 1 / len(operands), suffix="_mean")
     return result

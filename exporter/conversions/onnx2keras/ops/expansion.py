@@ -93,8 +93,10 @@ def _grown(call: Call, tensor: Tensor | Array, sizes: list[int | Size] | Sizes) 
             zeros = call.zeros(size, call.dtype)
             along = tuple(-1 if i == axis else 1 for i in range(len(sizes)))
             zeros = call.op(call.ops.reshape, zeros, along, suffix="_along")
-            grow = call.ops.logical_or if call.dtype == "bool" else call.ops.add
-            tensor = call.op(grow, tensor, zeros)
+            if call.dtype == "bool":
+                tensor = call.op(call.ops.logical_or, tensor, zeros)
+            else:
+                tensor = call.add(tensor, zeros)
     return call.cast(tensor, call.dtype)
 
 

@@ -129,8 +129,8 @@ def gather_nd(call: Call) -> Tensor:
         places = (constant % limits @ strides[batch:] + offsets).astype(np.int32)
     else:
         indices = call.cast(call.tensor(1), "int64")
-        within = ops.where(ops.less(indices, 0), ops.add(indices, limits), indices)
-        places = ops.add(ops.sum(ops.multiply(within, strides[batch:]), axis=-1), offsets)
+        within = ops.where(ops.less(indices, 0), call.add(indices, limits), indices)
+        places = call.add(ops.sum(ops.multiply(within, strides[batch:]), axis=-1), offsets)
     target = reshape_target((int(np.prod(sizes)), *shape[batch + depth :]))
     data = call.constant(0)
     data = (

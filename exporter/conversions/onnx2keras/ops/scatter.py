@@ -57,7 +57,7 @@ def scatter_nd(call: Call) -> Tensor:
         constant = call.constant(1)
         if constant is None:
             indices = call.cast(call.tensor(1), "int64")
-            indices = call.ops.where(call.ops.less(indices, 0), call.ops.add(indices, limits), indices)
+            indices = call.ops.where(call.ops.less(indices, 0), call.add(indices, limits), indices)
         else:
             indices = constant % limits
         flat, depth = (-1, len(limits)), len(limits)

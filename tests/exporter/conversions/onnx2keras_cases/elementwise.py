@@ -21,6 +21,11 @@ ELEMENTWISE = {
     "sum": image("a = Neg(x) b = Sin(x) y = Sum(a, b, x)"),
     "unary": case("a = Abs(x) b = Sqrt(a) c = Log(b) d = Cos(c) e = Erf(d) f = Reciprocal(e) g = Sign(f) h = Floor(c) i = Ceil(c) j = Round(f) y = Sum(f, g, h, i, j)", x=IMAGE, within=1e-7),
     "channels_times_image": image("p = GlobalAveragePool(x) y = Mul(p, x)"),
+    # A vector as long as two axes: Keras's addition on TensorFlow takes it for a bias of the last one, or of axis 1.
+    "add_rows_of_a_cube": case("y = Add(x, r)", x=(N, 5, 5, 5), r=(5, 1)),
+    "add_columns_of_a_cube": case("y = Add(x, x2)", x=(3, 5, 5), x2=(1, 5, 1)),
+    "add_two_vectors_across": case("y = Add(x, x2)", x=(1, 5, 1), x2=(1, 1, 5)),
+    "add_samples_as_many_as_features": case("y = Add(x, x2)", x=(N, 3), x2=(N, 1)),
     "lower_rank_tensor": case("y = Add(x, x2)", x=IMAGE, x2=(9, 8)),
     "lower_rank_columns": case("y = Mul(x2, x)", x=IMAGE, x2=(8,)),
     "mean_of_three": image("a = Neg(x) b = Exp(x) y = Mean(x, a, b)"),

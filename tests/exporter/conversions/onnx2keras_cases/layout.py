@@ -57,4 +57,5 @@ LAYOUT = {
     "reduce_then_conv": image("a = Constant<value_ints=[2]>() r = ReduceMax(x, a) y = Conv(r, w)", w=(5, 4, 1, 3)),
     "residual": image("a = Conv<pads=[1,1,1,1]>(x, w) n = BatchNormalization(a, scale, bias, mean, var) s = Add(x, n) y = Relu(s)", w=(4, 4, 3, 3), **BN),
     "input_as_output": image("z = Relu(x) y = Identity(x)"),
+    "defined_by_onnx_alone": case("b = ThresholdedRelu(x) y = Shrink<bias=0.1>(b)", x=IMAGE, within=1e-7),
 }  # fmt: skip
