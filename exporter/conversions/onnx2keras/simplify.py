@@ -5,17 +5,20 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import replace
 
-from exporter.conversions.onnx2keras.graph import Graph, Node
+from exporter.conversions.onnx2keras.graph import Graph, Node, Shape
+from exporter.conversions.onnx2keras.rules import reduced_axes
 
 # Operators whose output shape says all that their second input says.
 _SHAPED_BY_OUTPUT = {"Reshape", "Squeeze", "Unsqueeze"}
 # Operators whose last input is the shape of their output.
 _SHAPED_BY_SIZES = {"ConstantOfShape", "Expand"}
+_REDUCTION_OF = {"GlobalAveragePool": "ReduceMean", "GlobalMaxPool": "ReduceMax"}
 
 
 def simplify(graph: Graph) -> Graph:
     """All rewrites, in the order in which they help each other."""
-    return without_dead_nodes(with_fused_biases(without_zero_biases(without_shape_arithmetic(graph))))
+    graph = without_kept_axes(without_shape_arithmetic(graph))
+    return without_dead_nodes(with_fused_biases(without_zero_biases(graph)))
 
 
 def without_shape_arithmetic(graph: Graph) -> Graph:
@@ -38,6 +41,45 @@ def without_shape_arithmetic(graph: Graph) -> Graph:
     return replace(graph, nodes=tuple(map(simpler, graph.nodes)))
 
 
+def without_kept_axes(graph: Graph) -> Graph:
+    """A reduction whose only reader drops the axes that it kept drops them itself, as pooling before a classifier."""
+    uses = _uses(graph)
+    nodes: list[Node] = []
+    at: dict[str, int] = {}  # where the node that computes each value stands in `nodes`
+    for node in graph.nodes:
+        place = at.get(node.inputs[0]) if node.op in _SHAPED_BY_OUTPUT | {"Flatten"} else None
+        if place is not None and uses[node.inputs[0]] == 1:
+            shorter = _dropping(nodes[place], graph)
+            value = graph.values.get(node.outputs[0])
+            if shorter and value and value.shape == _left(shorter, graph):
+                nodes[place] = replace(shorter, outputs=node.outputs)
+                continue
+        at |= dict.fromkeys(node.outputs, len(nodes))
+        nodes.append(node)
+    return replace(graph, nodes=tuple(nodes))
+
+
+def _dropping(node: Node, graph: Graph) -> Node | None:
+    """A reduction that keeps its axes, as one that drops them; None for any other node."""
+    value = graph.values.get(node.inputs[0]) if node.inputs else None
+    if value is None or value.shape is None:
+        return None
+    if node.op in _REDUCTION_OF:
+        spatial = tuple(range(2, graph.rank(node.inputs[0])))
+        return replace(node, op=_REDUCTION_OF[node.op], attributes={"axes": spatial, "keepdims": 0})
+    known = not node.has(1) or graph.constant(node, 1) is not None
+    if node.op.startswith("Reduce") and known and node.attributes.get("keepdims", 1):
+        return replace(node, attributes={**node.attributes, "keepdims": 0})
+    return None
+
+
+def _left(node: Node, graph: Graph) -> Shape:
+    """The shape of a reduction that drops its axes."""
+    shape = graph.shape(node.inputs[0])
+    dropped = {axis % len(shape) for axis in reduced_axes(node, graph)}
+    return tuple(size for axis, size in enumerate(shape) if axis not in dropped)
+
+
 def without_zero_biases(graph: Graph) -> Graph:
     """A convolution loses a bias of zeros that the exporter made up; one that is the model's parameter stays."""
 
@@ -56,7 +98,7 @@ def without_zero_biases(graph: Graph) -> Graph:
 
 def with_fused_biases(graph: Graph) -> Graph:
     """A MatMul with constant weights whose only reader adds a constant vector takes it as a third input."""
-    uses = Counter([name for node in graph.nodes for name in node.inputs] + list(graph.outputs))
+    uses = _uses(graph)
     nodes: list[Node] = []
     at: dict[str, int] = {}  # where each MatMul that can take a bias stands in `nodes`
     for node in graph.nodes:
@@ -71,6 +113,11 @@ def with_fused_biases(graph: Graph) -> Graph:
             at[node.outputs[0]] = len(nodes)
         nodes.append(node)
     return replace(graph, nodes=tuple(nodes))
+
+
+def _uses(graph: Graph) -> Counter[str]:
+    """How often each value is read, by nodes and as an output."""
+    return Counter([name for node in graph.nodes for name in node.inputs] + list(graph.outputs))
 
 
 def without_dead_nodes(graph: Graph) -> Graph:
