@@ -97,6 +97,15 @@ def complaints(found: Iterable[Row], explained: Mapping[str, str]) -> list[str]:
     return said
 
 
+def other_transposes(tried: Iterable[Tried], known: Mapping[str, int]) -> list[str]:
+    """The models whose TF Lite file does not have as many Transpose operators as ``known`` says, by default 0."""
+    return [
+        f"{one.model}: its TF Lite file has {one.transposes} Transpose operators, not {known.get(one.model, 0)}."
+        for one in tried
+        if one.transposes is not None and one.transposes != known.get(one.model, 0)
+    ]
+
+
 def table(tried: Sequence[Tried], explained: Mapping[str, str]) -> Table:
     """Models x columns: the worst e/n of what passed, the outcome of what did not, * where it is explained."""
     made = Table(title="The zoo: worst e/n", title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))

@@ -9,9 +9,9 @@ import pytest
 
 from runtimes.client import Worker
 from tests.zoo import child
-from tests.zoo.explained import EXPLAINED
+from tests.zoo.explained import EXPLAINED, TRANSPOSES
 from tests.zoo.registry import FAST, MODELS
-from tests.zoo.rows import COLUMNS, Row, complaints
+from tests.zoo.rows import COLUMNS, Row, Tried, complaints, other_transposes
 from tests.zoo.run import Zoo, chosen, opened
 
 # Biases that the mathematics cancels: a normalisation, or a difference, takes away what they add.
@@ -36,6 +36,7 @@ def test_every_artifact_predicts_what_the_source_predicts(name: str, zoo: Zoo) -
     tried = zoo.run(MODELS[name])
     assert [row.column for row in tried.rows] == list(COLUMNS)
     assert complaints(tried.rows, EXPLAINED) == []
+    assert other_transposes([tried], TRANSPOSES) == []
 
 
 @pytest.mark.parametrize("name", [model.name for model in MODELS.values() if model.framework == "torch"])
@@ -66,12 +67,19 @@ def test_a_reason_for_what_passes_is_stale() -> None:
     assert "Take it off the list" in said
 
 
+def test_transposes_are_none_unless_known() -> None:
+    tried = [Tried("net", (), transposes=count) for count in (None, 0, 2)]
+    assert [len(other_transposes(tried[:n], {"net": 0})) for n in (1, 2, 3)] == [0, 0, 1]
+    assert other_transposes(tried[2:], {"net": 2}) == []
+
+
 def test_every_reason_names_a_row_that_there_is() -> None:
     keys = {f"{model}/{column}" for model in MODELS for column in COLUMNS}
     assert set(EXPLAINED) <= keys
+    assert set(TRANSPOSES) <= set(MODELS)
 
 
 def test_models_are_chosen_by_a_part_of_their_name() -> None:
-    assert [model.name for model in chosen(["SWIN"])] == ["swin"]
+    assert [model.name for model in chosen(["SHUFFLE"])] == ["shufflenet", "shufflenet_v2"]
     with pytest.raises(SystemExit, match="no model's name contains 'nothing'"):
-        chosen(["swin", "nothing"])
+        chosen(["shuffle", "nothing"])
