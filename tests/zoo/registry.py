@@ -87,10 +87,10 @@ MODELS = {
         *_torch("one_and_three_d", (1, 8, 16, 16), "cnn_3d"),
         *_huggingface("vit", "deit", "beit", "swin", "resnet", "convnext", "convnext_v2"),
         *_huggingface("mobilenet_v1", "mobilenet_v2", "efficientnet"),
-        *_keras(32, "ConvNeXtTiny", "EfficientNetB0", "EfficientNetV2B0", "MobileNetV3Small", arithmetic=RAW),
         *_keras(
-            32, "DenseNet121", "MobileNet", "MobileNetV2", "NASNetMobile", "ResNet50", "ResNet50V2", "VGG16"
+            32, "MobileNet", "MobileNetV2", "DenseNet121", "NASNetMobile", "ResNet50", "ResNet50V2", "VGG16"
         ),
+        *_keras(32, "MobileNetV3Small", "EfficientNetB0", "EfficientNetV2B0", "ConvNeXtTiny", arithmetic=RAW),
         *_keras(71, "Xception"),
         *_keras(75, "InceptionV3", "InceptionResNetV2"),
     )
