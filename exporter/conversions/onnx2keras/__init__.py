@@ -3,7 +3,7 @@
     graph      file -> Graph           parse, infer shapes, fold constants
     simplify   Graph -> Graph          leave fewer nodes
     registry   Graph -> None           every node is known, or one error lists those that are not
-    layout     Graph -> Plan           the order in which each value's axes live (with ``rules``)
+    plan       Graph -> Plan           the order in which each value's axes live: by ``rules``, with the fewest moves
     lower      Plan -> keras.Model     each node by the lowering of its operator (``ops/``)
 
 A new operator is a function in ``ops/``; nothing else changes.
@@ -52,15 +52,15 @@ def convert(src: Path, out: Path, spec: ModelSpec) -> None:
 def to_keras(src: Path, spec: ModelSpec) -> Any:
     """The ``keras.Model`` of an ONNX file. Raises as ``convert`` does."""
     from exporter.conversions.onnx2keras import graph as graphs
-    from exporter.conversions.onnx2keras import layout, lower, names, registry, simplify
+    from exporter.conversions.onnx2keras import lower, names, plan, registry, simplify
 
     graph = simplify.simplify(graphs.read(src, registry.operators()))
     registry.check_supported(graph)
     rules = {op: operator.layout for op, operator in registry.operators().items()}
     inputs = _layouts("input", spec.inputs, graph.inputs, graph)
     outputs = _layouts("output", spec.outputs, graph.outputs, graph)
-    plan = layout.plan(graph, rules, inputs, outputs)
-    return lower.lower(graph, plan, names.valid(spec.name, "model"))
+    planned = plan.plan(graph, rules, inputs, outputs)
+    return lower.lower(graph, planned, names.valid(spec.name, "model"))
 
 
 def keras_spec(spec: ModelSpec) -> ModelSpec:

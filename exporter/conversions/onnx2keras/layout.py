@@ -75,7 +75,9 @@ class Assignment:
     gives: tuple[Layout, ...]
 
 
-Rule = Callable[[Node, Graph, Layouts], Assignment]
+# One way, or several, of which ``plan`` finds the cheapest.
+Ways = Assignment | tuple[Assignment, ...]
+Rule = Callable[[Node, Graph, Layouts], Ways]
 
 
 @dataclass(frozen=True)
@@ -94,20 +96,6 @@ class Plan:
     steps: tuple[Step, ...]
     inputs: Mapping[str, Layout]
     outputs: Mapping[str, Layout]
-
-
-def plan(
-    graph: Graph, rules: Mapping[str, Rule], inputs: Mapping[str, Layout], outputs: Mapping[str, Layout]
-) -> Plan:
-    """Walk the graph once, in order, and apply each operator's rule to the layouts known so far."""
-    living: dict[str, Layout] = dict(inputs)
-    steps = []
-    for node in graph.nodes:
-        have = tuple(living.get(name) for name in node.inputs)
-        decided = rules[node.op](node, graph, have)
-        living |= {name: gives for name, gives in zip(node.outputs, decided.gives, strict=True) if name}
-        steps.append(Step(node, decided.wants, decided.gives))
-    return Plan(tuple(steps), inputs, outputs)
 
 
 def carry(before: Shape, after: Shape, layout: Layout) -> Layout | None:

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import math
-
-from exporter.conversions.onnx2keras.graph import Graph, Node, Shape
+from exporter.conversions.onnx2keras.graph import Graph, Node
 from exporter.conversions.onnx2keras.layout import (
     Assignment,
     Layout,
     Layouts,
+    Ways,
     carry,
     channels_last,
     gathered,
     plain,
 )
-
-# What a dynamic axis counts as where sizes are weighed.
-_DYNAMIC = 64
 
 
 def spatial(node: Node, graph: Graph, have: Layouts) -> Assignment:
@@ -51,20 +47,21 @@ def in_onnx_order(node: Node, graph: Graph, have: Layouts) -> Assignment:
     return Assignment(wants, tuple(plain(graph.rank(name)) for name in node.outputs if name))
 
 
-def elementwise(node: Node, graph: Graph, have: Layouts) -> Assignment:
-    """Several tensors that broadcast: all in the layout in which the fewest elements have to move.
+def elementwise(node: Node, graph: Graph, have: Layouts) -> Ways:
+    """Several tensors that broadcast, all in the layout of one of them. Constants are moved for free.
 
-    Constants are moved for free. A tensor of lower rank gets its axes in the same order; where they are not the
-    last ones, the lowering reshapes it.
+    A tensor of lower rank gets its axes in the same order; where they are not the last ones, the lowering
+    reshapes it.
     """
+    return tuple(_meeting(node, graph, have, common) for common in _candidates(node, graph, have))
+
+
+def _meeting(node: Node, graph: Graph, have: Layouts, common: Layout) -> Assignment:
+    """All tensors with their axes in the order of ``common``; features as they are where all agree."""
     rank = graph.rank(node.outputs[0])
     tensors = [(layout, graph.shape(name)) for layout, name in zip(have, node.inputs, strict=True) if layout]
-    common = _cheapest(tensors, rank)
     flats = {layout.flat for layout, shape in tensors if shape and len(shape) == rank and shape[-1] != 1}
-    if len(flats) != 1:
-        common = common.without_features()
-    elif rank == 2:
-        common = Layout(common.order, flats.pop())
+    common = Layout(common.order, flats.pop()) if len(flats) == 1 and rank == 2 else common.without_features()
 
     def wanted(layout: Layout | None, name: str) -> Layout | None:
         if layout is None:
@@ -82,11 +79,12 @@ def last_axes(layout: Layout, rank: int) -> Layout:
     return Layout(tuple(axis - missing for axis in layout.order if axis >= missing))
 
 
-def concat(node: Node, graph: Graph, have: Layouts) -> Assignment:
-    """Several tensors of one rank, axes in one order, features in ONNX's."""
-    tensors = [(layout, graph.shape(name)) for layout, name in zip(have, node.inputs, strict=True) if layout]
-    layout = _cheapest(tensors, graph.rank(node.outputs[0])).without_features()
-    return Assignment(tuple(h and layout for h in have), (layout,) * len(node.outputs))
+def concat(node: Node, graph: Graph, have: Layouts) -> Ways:
+    """Several tensors of one rank, axes in the order of one of them, features in ONNX's."""
+    return tuple(
+        Assignment(tuple(h and layout.without_features() for h in have), (layout.without_features(),))
+        for layout in _candidates(node, graph, have)
+    )
 
 
 def dense(node: Node, graph: Graph, have: Layouts) -> Assignment:
@@ -106,16 +104,16 @@ def transpose(node: Node, graph: Graph, have: Layouts) -> Assignment:
     return Assignment((layout,), (Layout(tuple(permutation.index(axis) for axis in layout.order)),))
 
 
-def reshape(node: Node, graph: Graph, have: Layouts) -> Assignment:
-    """In place where the axes that are merged or split are neighbours; else they are made so first."""
+def reshape(node: Node, graph: Graph, have: Layouts) -> Ways:
+    """In place where the axes that are merged or split are neighbours; else they are made so, or all put in order."""
     before, after = graph.shape(node.inputs[0]), graph.shape(node.outputs[0])
-    layout = have[0] or plain(len(before))
-    rest = [None] * (len(have) - 1)
+    layout, rest = have[0] or plain(len(before)), [None] * (len(have) - 1)
     if (carried := carry(before, after, layout)) is not None:
-        return Assignment((layout, *rest), (carried,))
-    if (near := gathered(before, after, layout)) and (carried := carry(before, after, near)):
-        return Assignment((near, *rest), (carried,))
-    return Assignment((plain(len(before)), *rest), (plain(len(after)),))
+        return (Assignment((layout, *rest), (carried,)),)
+    ordered = Assignment((plain(len(before)), *rest), (plain(len(after)),))
+    near = gathered(before, after, layout)
+    carried = near and carry(before, after, near)
+    return (ordered, Assignment((near, *rest), (carried,))) if near and carried else (ordered,)
 
 
 def reduction(node: Node, graph: Graph, have: Layouts) -> Assignment:
@@ -141,23 +139,8 @@ def reduced_axes(node: Node, graph: Graph) -> tuple[int, ...]:
     return tuple(range(graph.rank(node.inputs[0])))
 
 
-def _cheapest(tensors: list[tuple[Layout, Shape]], rank: int) -> Layout:
-    """The layout, of those that a tensor has, in which the fewest elements move; channels last wins a tie."""
-    candidates = {layout.order: layout for layout, shape in tensors if len(shape) == rank}
-    if not candidates:
-        return plain(rank)
-
-    def cost(candidate: Layout) -> tuple[int, bool]:
-        moved = [
-            math.prod(size or _DYNAMIC for size in shape)
-            for layout, shape in tensors
-            if _moves(layout, last_axes(candidate, len(shape)), shape)
-        ]
-        return sum(moved), candidate.order != channels_last(rank).order
-
-    return min(candidates.values(), key=cost)
-
-
-def _moves(layout: Layout, wanted: Layout, shape: Shape) -> bool:
-    """Whether elements change places between two layouts: axes of size 1 may be anywhere."""
-    return [a for a in layout.order if shape[a] != 1] != [a for a in wanted.order if shape[a] != 1]
+def _candidates(node: Node, graph: Graph, have: Layouts) -> list[Layout]:
+    """The orders of axes that the tensors of full rank have."""
+    rank = graph.rank(node.outputs[0])
+    orders = {layout.order: layout for layout in have if layout and len(layout.order) == rank}
+    return list(orders.values()) or [plain(rank)]

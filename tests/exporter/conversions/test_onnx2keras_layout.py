@@ -12,7 +12,7 @@ from onnx2keras_cases import CASES
 from onnx2keras_child import model_of, spec_of
 
 from exporter.conversions import onnx2keras
-from exporter.conversions.onnx2keras import graph, layout, names, registry, simplify, windows
+from exporter.conversions.onnx2keras import graph, names, plan, registry, simplify, windows
 from exporter.conversions.onnx2keras.layout import Flat, Layout, carry, channels_last, plain
 from runtimes.bundle import ModelSpec, TensorSpec
 from runtimes.errors import ConversionError, NotAModelError
@@ -50,13 +50,13 @@ def test_flat_index_is_the_permutation_that_flattening_nhwc_makes() -> None:
 def test_a_plan_moves_nothing_in_a_plain_cnn() -> None:
     parsed = simplify.simplify(graph.parse(model_of(CASES["flatten_relu_norm_dropout_into_gemm"])))
     rules = {op: operator.layout for op, operator in registry.operators().items()}
-    plan = layout.plan(parsed, rules, {"x": NHWC}, {"y": plain(2)})
-    lives = {"x": NHWC} | {n: g for s in plan.steps for n, g in zip(s.node.outputs, s.gives, strict=True)}
-    for step in plan.steps:
+    found = plan.plan(parsed, rules, {"x": NHWC}, {"y": plain(2)})
+    lives = {"x": NHWC} | {n: g for s in found.steps for n, g in zip(s.node.outputs, s.gives, strict=True)}
+    for step in found.steps:
         assert [lives[n] for n, w in zip(step.node.inputs, step.wants, strict=True) if w] == [
             wanted for wanted in step.wants if wanted
         ]
-    assert plan.steps[-1].wants[0] == Layout((0, 1), Flat((4, 9, 8), (1, 2, 0)))
+    assert found.steps[-1].wants[0] == Layout((0, 1), Flat((4, 9, 8), (1, 2, 0)))
 
 
 def test_windows_of_a_resnet_stem() -> None:

@@ -8,7 +8,7 @@ import numpy as np
 
 from exporter.conversions.onnx2keras import rules
 from exporter.conversions.onnx2keras.graph import Graph, Node
-from exporter.conversions.onnx2keras.layout import Assignment, Layouts, plain
+from exporter.conversions.onnx2keras.layout import Assignment, Layouts, Ways, plain
 from exporter.conversions.onnx2keras.lower import Call
 from exporter.conversions.onnx2keras.registry import Tensor, lowers
 
@@ -93,7 +93,7 @@ def swish(call: Call) -> Tensor:
     return call.op(call.ops.multiply, call.tensor(), gate)
 
 
-def _slopes(node: Node, graph: Graph, have: Layouts) -> Assignment:
+def _slopes(node: Node, graph: Graph, have: Layouts) -> Ways:
     """Constant slopes are a layer's weights, which have no batch axis; others are one more tensor."""
     rule = rules.follow_samples if _are_weights(node, graph) else rules.elementwise
     return rule(node, graph, have)

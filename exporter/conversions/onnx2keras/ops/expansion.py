@@ -27,7 +27,8 @@ def _rule(node: Node, graph: Graph, have: Layouts) -> Assignment:
     first = (
         have[0] and (layout if len(have[0].order) == rank else plain(len(have[0].order))) if have else None
     )
-    return Assignment((first, *[None] * (len(have) - 1)), (layout,) * len(node.outputs))
+    wants = (first, *[None] * (len(have) - 1)) if have else ()
+    return Assignment(wants, (layout,) * len(node.outputs))
 
 
 def _sizes(node: Node, graph: Graph) -> Sizes | None:
