@@ -58,6 +58,9 @@ def _rewrite(node: Node) -> None:
         node.target, node.args = aten.mean.dim, (node.args[0], axes, True)
     elif node.target is aten.dropout.default and not node.args[2]:
         node.target, node.args = aten.alias.default, node.args[:1]
+    elif node.target is aten.to.dtype:
+        tensor, dtype = node.args[:2]
+        node.target, node.args, node.kwargs = aten._to_copy.default, (tensor,), {"dtype": dtype}
     elif (functional := _functional(node)) and _is_unseen(node):
         node.target = functional
 

@@ -34,6 +34,12 @@ def _pooled_and_dropped(x: Tensor) -> Tensor:
     return nn.functional.dropout(nn.functional.adaptive_avg_pool2d(x, 1), 0.5, training=False)
 
 
+def _cast_permuted_and_pooled(x: Tensor) -> Tensor:
+    """Pooling of permuted axes, of which PyTorch's own decomposition makes ``as_strided``."""
+    tokens = nn.functional.softmax(x.flatten(2).transpose(1, 2), -1, dtype=torch.float32).to(x.dtype)
+    return nn.functional.adaptive_avg_pool1d(tokens.transpose(1, 2), 1).flatten(1)
+
+
 def _written_part(x: Tensor) -> Tensor:
     x[:, :4].relu_()
     return x
@@ -55,6 +61,8 @@ CASES: dict[str, tuple[Callable[[Tensor], Tensor], bool]] = {
     "relu in place": (nn.ReLU(inplace=True), False),
     "sum in place": (lambda x: torch.tanh(x).add_(x), False),
     "pooled and dropped": (_pooled_and_dropped, False),
+    "cast": (lambda x: (x > 0).to(torch.float32) * x, False),
+    "cast, permuted and pooled": (_cast_permuted_and_pooled, False),
     "pooled to a grid": (lambda x: nn.functional.adaptive_avg_pool2d(x, (3, 5)), True),
     "a part is written": (_written_part, True),
     "read after it was written": (_read_after, False),
