@@ -1,11 +1,28 @@
-"""What of the zoo's table is known not to be as it should, with the reason. What is better than it says fails the run.
+"""What of the zoo's table is known not to be as it should, with the reason. A row that passes all the same fails the run.
 
-A key of ``EXPLAINED`` is ``model/column`` of a row that does not pass; the columns are those of the table.
+A key of ``EXPLAINED`` is ``model/column``; the columns are those of the table.
 """
 
 from __future__ import annotations
 
 EXPLAINED: dict[str, str] = {}
 
-# The Transpose operators that a model's TF Lite file has; one that is not here has none.
-TRANSPOSES: dict[str, int] = {}
+# The most Transpose operators that a model's TF Lite file may have; one that is not here has none.
+TRANSPOSES = {
+    "shufflenet": 6,
+    "shufflenet_v2": 9,
+    "mobilenet_v4": 3,
+    "googlenet": 2,
+    "mlp_mixer": 6,
+    "vit": 12,
+    "vit_sdpa": 14,
+    "vit_torch_encoder": 18,
+    "swin": 28,
+    "mobilevit": 15,
+    "poolformer": 13,
+    "unet_transposed": 1,
+    "unet_bilinear": 1,
+    "segmenter_interpolate": 2,
+    "cnn_1d": 1,
+    "tcn": 1,
+}

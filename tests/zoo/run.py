@@ -5,7 +5,7 @@
     python tests/zoo/run.py --resume             those that zoo.json does not have yet
 
 It exits with 1 when a row has neither passed nor a reason in ``explained.py``, or has both, and when a TF Lite file has
-other than the Transpose operators that are known there.
+more Transpose operators than are known there.
 """
 
 from __future__ import annotations
@@ -35,7 +35,18 @@ from runtimes.verify import VerifyOptions, verify
 from tests.zoo import child, huggingface
 from tests.zoo.explained import EXPLAINED, TRANSPOSES
 from tests.zoo.registry import MODELS, Model
-from tests.zoo.rows import COLUMNS, Row, Tried, complaints, load, other_transposes, rows, save, summary, table
+from tests.zoo.rows import (
+    COLUMNS,
+    Row,
+    Tried,
+    complaints,
+    load,
+    rows,
+    save,
+    summary,
+    table,
+    too_many_transposes,
+)
 from tests.zoo.sessions import SharedPool
 
 # The libraries whose versions the figures belong to.
@@ -154,7 +165,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 shutil.rmtree(options.out / model.name, ignore_errors=True)
     shown = [known[model.name] for model in models]
     wrong = complaints((row for one in shown for row in one.rows), EXPLAINED)
-    wrong += other_transposes(shown, TRANSPOSES)
+    wrong += too_many_transposes(shown, TRANSPOSES)
     stdout.print(table(shown, EXPLAINED))
     stdout.print(summary(shown))
     for complaint in wrong:

@@ -11,7 +11,7 @@ from runtimes.client import Worker
 from tests.zoo import child
 from tests.zoo.explained import EXPLAINED, TRANSPOSES
 from tests.zoo.registry import FAST, MODELS
-from tests.zoo.rows import COLUMNS, Row, Tried, complaints, other_transposes
+from tests.zoo.rows import COLUMNS, Row, Tried, complaints, too_many_transposes
 from tests.zoo.run import Zoo, chosen, opened
 
 # Biases that the mathematics cancels: a normalisation, or a difference, takes away what they add.
@@ -36,7 +36,7 @@ def test_every_artifact_predicts_what_the_source_predicts(name: str, zoo: Zoo) -
     tried = zoo.run(MODELS[name])
     assert [row.column for row in tried.rows] == list(COLUMNS)
     assert complaints(tried.rows, EXPLAINED) == []
-    assert other_transposes([tried], TRANSPOSES) == []
+    assert too_many_transposes([tried], TRANSPOSES) == []
 
 
 @pytest.mark.parametrize("name", [model.name for model in MODELS.values() if model.framework == "torch"])
@@ -69,8 +69,8 @@ def test_a_reason_for_what_passes_is_stale() -> None:
 
 def test_transposes_are_none_unless_known() -> None:
     tried = [Tried("net", (), transposes=count) for count in (None, 0, 2)]
-    assert [len(other_transposes(tried[:n], {"net": 0})) for n in (1, 2, 3)] == [0, 0, 1]
-    assert other_transposes(tried[2:], {"net": 2}) == []
+    assert [len(too_many_transposes([one], {})) for one in tried] == [0, 0, 1]
+    assert too_many_transposes(tried, {"net": 2}) == []
 
 
 def test_every_reason_names_a_row_that_there_is() -> None:
