@@ -58,4 +58,14 @@ LAYOUT = {
     "residual": image("a = Conv<pads=[1,1,1,1]>(x, w) n = BatchNormalization(a, scale, bias, mean, var) s = Add(x, n) y = Relu(s)", w=(4, 4, 3, 3), **BN),
     "input_as_output": image("z = Relu(x) y = Identity(x)"),
     "defined_by_onnx_alone": case("b = ThresholdedRelu(x) y = Shrink<bias=0.1>(b)", x=IMAGE, within=1e-7),
+    "group_normalization_taken_apart": case(
+        "t = Constant<value_ints=[0,2,-1]>() g = Reshape(x, t) s = Constant<value=double[2] {1.0,1.0}>() z = Constant<value=double[2] {0.0,0.0}>() "
+        "n = InstanceNormalization(g, s, z) u = Constant<value_ints=[0,4,9,8]>() r = Reshape(n, u) m = Mul(r, w) y = Add(m, b)",
+        x=IMAGE, w=(4, 1, 1), b=(4, 1, 1), within=1e-5,
+    ),
+    "group_normalization_of_rows": case(  # its scale is no channel's: nothing to put together
+        "t = Constant<value_ints=[0,2,-1]>() g = Reshape(x, t) s = Constant<value=double[2] {1.0,1.0}>() z = Constant<value=double[2] {0.0,0.0}>() "
+        "n = InstanceNormalization(g, s, z) u = Constant<value_ints=[0,4,9,8]>() r = Reshape(n, u) y = Mul(r, w)",
+        x=IMAGE, w=(9, 1), within=1e-5,
+    ),
 }  # fmt: skip
