@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from exporter import torch_model
+from exporter import torch_model, torch_weights
 from exporter.huggingface_pixels import operations
 from exporter.source_folder import open_source
 from exporter.source_kind import Brought, Given, missing
@@ -102,8 +102,9 @@ def read(folder: Path) -> tuple[Any, tuple[str, ...]]:
         raise NotAModelError(
             f"transformers cannot load an image classifier from {folder}: {_first_line(error)}"
         ) from error
-    if about["missing_keys"]:
-        names = ", ".join(sorted(about["missing_keys"])[:12])
+    absent = sorted(key for key in about["missing_keys"] if not key.endswith(torch_weights.UNREAD))
+    if absent:
+        names = ", ".join(absent[:12])
         raise NotAModelError(
             f"the weights in {folder} lack {names}: {type(model).__name__} would start with random numbers there."
         )

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from exporter import huggingface_pixels
 from exporter.sources import huggingface
 from runtimes.reference import Variant
 
@@ -15,10 +16,13 @@ def operations(name: str, values: dict[str, Any], folder: Path) -> list[dict[str
     """Save an image processor of transformers; our operations for it."""
     import transformers
 
-    from exporter.huggingface_pixels import operations
-
     getattr(transformers, f"{name}ImageProcessorPil")(**values).save_pretrained(folder)
-    return list(operations(huggingface._image_processor(folder), str(folder)))
+    return read_operations(folder)
+
+
+def read_operations(folder: Path) -> list[dict[str, Any]]:
+    """Our operations for the ``preprocessor_config.json`` of a folder."""
+    return list(huggingface_pixels.operations(huggingface._image_processor(folder), str(folder)))
 
 
 def pixels(folder: Path, image: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:

@@ -118,6 +118,47 @@ def test_pixels_are_those_of_transformers(
     np.testing.assert_allclose(found, theirs, atol=2e-6, rtol=2e-6)
 
 
+@pytest.mark.parametrize(
+    ("written", "wanted"),
+    [
+        ({"feature_extractor_type": "ViTFeatureExtractor", "size": 224}, "resize=224x224"),
+        ({"size": 224, "resample": 3}, "resize=224x224,filter=bicubic"),
+        (
+            {
+                "feature_extractor_type": "DeiTFeatureExtractor",
+                "size": 256,
+                "crop_size": 224,
+                "do_center_crop": True,
+            },
+            "resize=256x256,crop=224,filter=bicubic",
+        ),
+        (
+            {
+                "feature_extractor_type": "ConvNextFeatureExtractor",
+                "size": 224,
+                "crop_pct": 0.875,
+                "resample": 3,
+            },
+            "resize=256,crop=224,filter=bicubic",
+        ),
+        (
+            {"image_processor_type": "ViTImageProcessorFast", "size": {"height": 224, "width": 224}},
+            "resize=224x224",
+        ),
+    ],
+    ids=str,
+)
+def test_files_of_earlier_years_are_read(
+    folders: dict[str, Path], converters: Converters, tmp_path: Path, written: dict[str, Any], wanted: str
+) -> None:
+    """They name feature extractors, give a side as a number, and leave out what was the default."""
+    shutil.copy(folders["hf_vit"] / "config.json", tmp_path)
+    (tmp_path / "preprocessor_config.json").write_text(json.dumps(written))
+    found = converters.get("torch").call(huggingface_child.read_operations, tmp_path)
+    assert tuple(found[:-2]) == parse(wanted)
+    assert [one["op"] for one in found[-2:]] == ["scale", "normalize"]
+
+
 def test_the_person_s_words_come_before_the_folder_s(
     folders: dict[str, Path], converters: Converters, tmp_path: Path
 ) -> None:
@@ -240,13 +281,15 @@ def test_a_convolutional_family_goes_to_tf_lite(
 
 
 def _same_label(folder: Path, place: Path, converters: Converters, *runtimes: str) -> None:
+    wanted, files = [], []
     for number in range(4):
         image = RANDOM.integers(0, 256, (4, 5, 3), np.uint8)
         photo = np.asarray(Image.fromarray(image).resize((70, 51), Image.Resampling.BICUBIC))
-        Image.fromarray(photo).save(place / f"{number}.png")
-        wanted = converters.get("torch").call(huggingface_child.label, folder, photo)
-        asked = [word for name in runtimes for word in ("--runtime", name)]
-        done = fwexport("predict", place / "out", place / f"{number}.png", *asked, "--json")
-        assert done.returncode == 0, done.stderr
-        rows = json.loads(done.stdout)["rows"]
-        assert [row["top"][0]["label"] for row in rows] == [wanted] * len(runtimes)
+        files.append(place / f"{number}.png")
+        Image.fromarray(photo).save(files[-1])
+        wanted.append(converters.get("torch").call(huggingface_child.label, folder, photo))
+    asked = [word for name in runtimes for word in ("--runtime", name)]
+    done = fwexport("predict", place / "out", *files, *asked, "--json")
+    assert done.returncode == 0, done.stderr
+    rows = json.loads(done.stdout)["rows"]
+    assert [row["top"][0]["label"] for row in rows] == [label for label in wanted for _ in runtimes]

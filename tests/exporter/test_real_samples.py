@@ -13,7 +13,6 @@ from PIL import Image
 from exporter import data, real_samples
 from exporter.preprocess_option import parse
 from exporter.real_samples import load
-from exporter.samples import Samples, read_samples, write_samples
 from runtimes.bundle import ModelSpec, TensorSpec
 from runtimes.errors import UsageError
 
@@ -199,19 +198,6 @@ def test_more_than_enough_is_picked_by_a_seed_and_said(
     assert found.notes == ("4 of 12 samples were taken, by a fixed seed",)
     assert len(found.labels) == 4
     np.testing.assert_array_equal(found.inputs["image"], again.inputs["image"])
-
-
-def test_they_are_kept_in_the_source_folder_as_they_are(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    model = image_model()
-    monkeypatch.setattr("exporter.samples.open_source", lambda folder: type("Source", (), {"model": model}))
-    found = load(saved(tmp_path, x=PIXELS, y=CLASSES), model)
-    write_samples(tmp_path, found)
-    kept: Samples = read_samples(tmp_path)
-    np.testing.assert_array_equal(kept.inputs["image"], found.inputs["image"])
-    np.testing.assert_array_equal(kept.labels, CLASSES)
-    assert not kept.generated
 
 
 @pytest.fixture(scope="module")

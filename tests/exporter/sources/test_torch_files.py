@@ -9,9 +9,13 @@ import numpy as np
 import pytest
 import torch_sources_child as child
 
+from exporter import real_samples
 from exporter.bring import bring
 from exporter.converters import Converters
+from exporter.preprocess_option import parse
+from exporter.samples import read_samples
 from exporter.source_kind import Given, recognise
+from runtimes import preprocess
 from runtimes.bundle import TensorSpec
 from runtimes.errors import NotAModelError, UsageError
 
@@ -119,6 +123,25 @@ def test_code_that_cannot_be_used_says_why(
 ) -> None:
     with pytest.raises(error, match=says):
         bring(Given(CODE + name, arguments=arguments, inputs=inputs), None, tmp_path, converters)
+
+
+def test_samples_go_through_the_preprocessing_into_the_source_folder(
+    converters: Converters, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(real_samples, "MOST", 5)
+    pixels, classes = RANDOM.integers(0, 256, (7, 20, 30, 3), np.uint8), np.arange(7) % 4
+    np.savez(tmp_path / "mine.npz", x=pixels, y=classes)
+    given = Given(
+        CODE + "Net", inputs=IMAGE, labels=tuple("abcd"), preprocessing=parse("resize=8x8,scale=1/255")
+    )
+    source = bring(given, f"npz:{tmp_path / 'mine.npz'}", tmp_path / "source", converters)
+    kept = read_samples(tmp_path / "source")
+    assert not kept.generated
+    assert "5 of 7 samples were taken, by a fixed seed" in source.notes
+    rows = {image.tobytes(): row for row, image in enumerate(preprocess.model_input(pixels, source.model))}
+    found = [rows[image.tobytes()] for image in kept.inputs[source.model.inputs[0].name]]
+    assert sorted(set(found)) == found
+    np.testing.assert_array_equal(kept.labels, classes[found])
 
 
 @pytest.mark.parametrize("how", ["scripted", "dynamic"])
