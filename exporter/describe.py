@@ -60,7 +60,18 @@ def inputs(given: Given, found: Sequence[TensorSpec], usual: str) -> tuple[Tenso
         ]
     elif said:
         found = _agreed(given, found)
-    return tuple(_laid_out(given, spec, usual) for spec in found)
+    return tuple(_laid_out(given, _batched(given, spec), usual) for spec in found)
+
+
+def _batched(given: Given, spec: TensorSpec) -> TensorSpec:
+    """The input at the batch that the person fixed. Raises UsageError where the file has fixed another."""
+    if given.fixed_batch is None or not spec.shape:
+        return spec
+    if spec.shape[0] not in (None, given.fixed_batch):
+        raise UsageError(
+            f"input {spec.name} of {given.source} has the batch {spec.shape[0]}; --fixed-batch says {given.fixed_batch}."
+        )
+    return replace(spec, shape=(given.fixed_batch, *spec.shape[1:]))
 
 
 def _agreed(given: Given, found: Sequence[TensorSpec]) -> list[TensorSpec]:

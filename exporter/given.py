@@ -45,6 +45,7 @@ def given(source: str, options: SourceOptions) -> Given:
             for text in options.inputs
         ),
         layout=options.layout,
+        fixed_batch=options.fixed_batch,
         labels=read_labels(Path(options.labels)) if options.labels else (),
         preprocessing=preprocess_option.parse(options.preprocess) if options.preprocess else None,
         output_kind=options.output_kind or "",

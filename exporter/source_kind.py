@@ -29,7 +29,7 @@ class Given:
     """What the person gave: ``source`` as typed, and what the options say of it.
 
     ``inputs`` come from ``--input``: a name is empty, a layout "" and a dtype "" where the person did not say; shapes
-    begin with the batch, None when it is dynamic. ``arguments`` go to the class or factory of ``source``.
+    begin with the batch, None when it is dynamic. ``fixed_batch`` is the batch to export for, None for any. ``arguments`` go to the class or factory of ``source``.
     """
 
     source: str
@@ -38,6 +38,7 @@ class Given:
     arguments: dict[str, Any] = field(default_factory=dict)
     inputs: tuple[TensorSpec, ...] = ()
     layout: str = ""
+    fixed_batch: int | None = None
     labels: tuple[str, ...] = ()
     preprocessing: tuple[dict[str, Any], ...] | None = None
     output_kind: OutputKind = ""

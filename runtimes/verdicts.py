@@ -80,7 +80,7 @@ def structure_faults(inputs: Sequence[TensorSpec], outputs: Sequence[TensorSpec]
     """What in the file's own tensors differs from the manifest's, in words; "" when nothing does.
 
     A shape that the format does not store (rank unknown) is not compared. An axis that the manifest calls dynamic
-    must be dynamic in the file.
+    must be dynamic in the file; one with a size may be.
     """
     for side, found, wanted in (("input", inputs, artifact.inputs), ("output", outputs, artifact.outputs)):
         by_name = {spec.name: spec for spec in found}
@@ -93,9 +93,13 @@ def structure_faults(inputs: Sequence[TensorSpec], outputs: Sequence[TensorSpec]
                 return f"{side} {spec.name} is {own.dtype}, the manifest says {spec.dtype}"
             if side == "output" and own.shape and len(own.shape) == len(spec.shape):
                 continue  # a file may leave output sizes open; the run shows them
-            if own.shape and own.shape != spec.shape:
+            if own.shape and not _fits(own.shape, spec.shape):
                 return f"{side} {spec.name} has shape {list(own.shape)}, the manifest says {list(spec.shape)}"
     return ""
+
+
+def _fits(own: tuple[int | None, ...], wanted: tuple[int | None, ...]) -> bool:
+    return len(own) == len(wanted) and all(a is None or a == b for a, b in zip(own, wanted, strict=True))
 
 
 def feeds(samples: Mapping[str, Array], model: ModelSpec, artifact: Artifact) -> dict[str, Array]:

@@ -195,6 +195,9 @@ def test_structure_faults_are_said_in_words() -> None:
     other = TensorSpec("x", "float64", (None, 1, 28, 28))
     assert structure_faults((other,), (FAKE_OUT,), wanted) == "input x is float64, the manifest says float32"
     assert "no input x" in structure_faults((), (FAKE_OUT,), wanted)
+    fixed = replace(FAKE_IN, shape=(1, *FAKE_IN.shape[1:]))
+    assert "has shape [1, " in structure_faults((fixed,), (FAKE_OUT,), wanted)
+    assert structure_faults((FAKE_IN,), (FAKE_OUT,), replace(wanted, inputs=(fixed,))) == ""
 
 
 def test_cells_name_both_backends_of_a_runtime(bundles: dict[str, Path]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -66,6 +67,16 @@ def test_a_fixed_batch_stays_fixed(tmp_path: Path) -> None:
     brought, _ = bring(cnn(batch=2), tmp_path)
     assert brought.model.inputs[0].shape == (2, 3, 8, 8)
     assert brought.model.outputs[0].shape == (2, 5)
+
+
+def test_a_batch_can_be_fixed_and_only_to_what_the_file_allows(tmp_path: Path) -> None:
+    brought, out = bring(cnn(), tmp_path, fixed_batch=4)
+    assert brought.model.inputs[0].shape == (4, 3, 8, 8)
+    assert brought.model.outputs[0].shape == (4, 5)
+    assert onnx.load(out / brought.weights).graph.input[0].type.tensor_type.shape.dim[0].dim_value == 4
+    shutil.rmtree(out)
+    with pytest.raises(UsageError, match="has the batch 2; --fixed-batch says 4"):
+        bring(cnn(batch=2), tmp_path, fixed_batch=4)
 
 
 def test_open_sizes_are_asked_for_and_then_written_into_the_file(tmp_path: Path) -> None:
