@@ -178,6 +178,34 @@ def upgraded(config: Any) -> Any:
     return made
 
 
+def without_slashes(config: Any) -> Any:
+    """A configuration without slashes in the names of layers, which Keras 2 allowed."""
+    names = set(_names(config))
+
+    def renamed(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {key: renamed(item) for key, item in value.items()}
+        if isinstance(value, list):
+            return [renamed(item) for item in value]
+        return _plain(value) if isinstance(value, str) and value in names else value
+
+    return renamed(config)
+
+
+def _names(value: Any) -> Iterator[str]:
+    if isinstance(value, dict):
+        if isinstance(value.get("name"), str):
+            yield value["name"]
+        value = list(value.values())
+    if isinstance(value, list):
+        for item in value:
+            yield from _names(item)
+
+
+def _plain(name: str) -> str:
+    return name.replace("/", "_")
+
+
 def in_float32(config: Any) -> Any:
     """A configuration of either library whose half-precision policies are float32. Weights are float32 in both."""
     if isinstance(config, list):
@@ -192,8 +220,8 @@ def reason(error: BaseException) -> str:
     text = re.sub(r"\x1b\[\d*m", "", str(error))
     text = " ".join(text.partition("Arguments received by")[0].split())
     text = re.sub(r"^Exception encountered when calling [\w.]+\(\)\.\s*", "", text)
-    heart = re.search(r"(Could not (?:locate|deserialize) \S+ ?'[^']*'|(?<=Exception encountered: ).*)", text)
-    short = heart.group() if heart else text
+    named = re.search(r"Could not (?:locate|deserialize) \S+ ?'[^']*'", text)
+    short = named.group() if named else text.rpartition("Exception encountered: ")[2]
     return short if len(short) <= 300 else f"{short[:297]}..."
 
 
@@ -277,13 +305,11 @@ def _in_keras_3(legacy: Any) -> Any:
     """The tf_keras model rebuilt in Keras 3, its weights copied layer by layer."""
     import keras
 
-    model = keras.models.model_from_json(json.dumps(upgraded(json.loads(legacy.to_json()))))
-    theirs, ours = list(leaves(legacy)), list(leaves(model))
-    if [layer.name for layer in theirs] != [layer.name for layer in ours]:
-        by_name = {layer.name: layer for layer in ours}
-        ours = [by_name[layer.name] for layer in theirs]
-    for old, new in zip(theirs, ours, strict=True):
-        new.set_weights(old.get_weights())
+    config = without_slashes(json.loads(legacy.to_json()))
+    model = keras.models.model_from_json(json.dumps(upgraded(config)))
+    by_name = {layer.name: layer for layer in leaves(model)}
+    for layer in leaves(legacy):
+        by_name[_plain(layer.name)].set_weights(layer.get_weights())
     return model
 
 
@@ -312,7 +338,7 @@ def _shapes(model: Any) -> dict[str, set[tuple[int | None, ...]]]:
 
     found: dict[str, set[tuple[int | None, ...]]] = {}
     for layer in leaves(model):
-        shapes = found.setdefault(layer.name, set())
+        shapes = found.setdefault(_plain(layer.name), set())
         for node in layer._inbound_nodes:
             given = node.outputs if hasattr(node, "outputs") else node.output_tensors
             shapes |= {tuple(tensor.shape)[1:] for tensor in tf.nest.flatten(given)}

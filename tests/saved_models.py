@@ -45,6 +45,7 @@ SPECS = {
     "grouped": ModelSpec("grouped", (SMALL,), (_out("out", 8),)),
     "products": ModelSpec("products", (SMALL,), (_out("out", 6),)),
     "substitutes": ModelSpec("substitutes", (SMALL,), (_out("out", 12),)),
+    "where": ModelSpec("where", (ROW,), (_out("out", 4),)),
     "refused": ModelSpec("refused", (ROW,), (_out("out", 4),)),
     "huge_integer": ModelSpec("huge_integer", (TensorSpec("index", "int64", (None,)),), (_out("out", 1),)),
 }
@@ -243,6 +244,12 @@ def _substitutes(tf: Any, weight: Weight) -> Forward:
     return forward
 
 
+def _where(tf: Any, weight: Weight) -> Forward:
+    """An operator whose output's shape depends on the data."""
+    scale = weight(4)
+    return lambda row: (row * scale + tf.reduce_max(tf.cast(tf.where(row > 0.5), tf.float32), 0)[1],)
+
+
 def _refused(tf: Any, weight: Weight) -> Forward:
     scale = weight(4)
     return lambda row: (tf.math.lgamma(row) + tf.math.bessel_i0e(row) * scale,)
@@ -265,6 +272,7 @@ _KINDS: dict[str, Callable[[Any, Weight], Forward]] = {
     "grouped": _grouped,
     "products": _products,
     "substitutes": _substitutes,
+    "where": _where,
     "refused": _refused,
     "huge_integer": _huge_integer,
 }

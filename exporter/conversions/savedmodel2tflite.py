@@ -53,5 +53,10 @@ def _reason(message: str) -> str:
     missing = re.findall(r"^(?:TF Select|Custom) ops: (.+)$", message, re.M)
     if missing:
         return f"TF Lite has no operator for {', '.join(missing)}. Replace the layers that use it."
+    if "TensorListReserve" in message:
+        return (
+            "its recurrent layers loop over too many steps to be written out, and TF Lite's loops need to know the "
+            "batch. Export for one batch: --fixed-batch 1."
+        )
     errors = re.findall(r"error: (?:loc\(.*\): )?(.+)$", message, re.M)
     return str(errors[0] if errors else message.partition("\n")[0])

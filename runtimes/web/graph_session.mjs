@@ -5,9 +5,13 @@
 
 const ARRAYS = { float32: Float32Array, int32: Int32Array, bool: Uint8Array };
 
+// Operators that only executeAsync runs: loops, branches, and outputs whose shape depends on the data.
+const ASYNC = /^(Switch|Merge|Enter|Exit|NextIteration|If|StatelessIf|While|StatelessWhile|Where|NonMaxSuppressionV\d)$/;
+
 export class GraphSession {
     #tf;
     #model;
+    #async;
     #outputs;
     #bound = new Map();
     #nextId = 0;
@@ -16,13 +20,14 @@ export class GraphSession {
         this.#tf = tf;
         this.#model = model;
         this.#outputs = Object.keys(model.modelSignature.outputs);
+        this.#async = model.artifacts.modelTopology.node.some(({ op }) => ASYNC.test(op));
     }
 
     // The outputs of one run, with their data on the host.
     async run(feeds) {
         const inputs = this.#tensors(feeds);
         try {
-            const results = this.#execute(inputs);
+            const results = await this.#execute(inputs);
             try {
                 return await Promise.all(
                     results.map(async (tensor, i) => ({
@@ -62,7 +67,7 @@ export class GraphSession {
         while (times.length < atMost) {
             const feeds = inputs[times.length % inputs.length];
             const begin = performance.now();
-            const results = this.#execute(feeds);
+            const results = this.#async ? await this.#execute(feeds) : this.#execute(feeds);
             for (const tensor of results) {
                 await tensor.data();
             }
@@ -76,9 +81,12 @@ export class GraphSession {
         return Float64Array.from(times);
     }
 
+    // The outputs' tensors, or a promise of them where the graph cannot be run otherwise.
     #execute(inputs) {
-        const results = this.#model.execute(inputs, this.#outputs);
-        return Array.isArray(results) ? results : [results];
+        if (this.#async) {
+            return this.#model.executeAsync(inputs, this.#outputs).then((results) => [results].flat());
+        }
+        return [this.#model.execute(inputs, this.#outputs)].flat();
     }
 
     #tensors(feeds) {

@@ -136,6 +136,7 @@ _NETS: dict[str, Callable[[Any, Any], Any]] = {
     "lambda": _lambda,
     "tensorflow_call": _tensorflow_call,
     "depthwise": _image(lambda k, x: k.ReLU(6.0)(k.DepthwiseConv2D(3)(x))),
+    "slashes": _image(lambda k, x: k.Dense(2, name="top/out")(k.Conv2D(4, 3, name="block/conv")(x))),
     "separable": _image(lambda k, x: k.SeparableConv2D(4, 3)(x)),
     "transposed": _image(lambda k, x: k.Conv2DTranspose(4, 3, strides=2, padding="same")(x)),
     "lstm": _image(lambda k, x: k.Bidirectional(k.LSTM(5))(x), (7, 4)),

@@ -54,6 +54,11 @@ def convert(src: Path, out: Path, spec: ModelSpec) -> None:
 
     version = src if (src / "saved_model.pb").exists() else src / VERSION
     frozen = graph.freeze(version, spec)
+    if graph.has_loops(frozen.graph_def):
+        raise ConversionError(
+            f"{spec.name} has loops, which are not exported to TF.js: recurrent layers of too many steps to be written "
+            "out. Shorten the sequence, or leave out the format tfjs."
+        )
     topology = graph.optimise(frozen)
     unsupported = graph.unsupported(topology)
     if unsupported:

@@ -88,6 +88,11 @@ def optimise(frozen: Frozen) -> Any:
     return chosen
 
 
+def has_loops(graph_def: Any) -> bool:
+    """Whether the frozen graph goes round: a loop enters, and comes back, by these operators."""
+    return any(node.op in ("Enter", "While", "StatelessWhile") for node in graph_def.node)
+
+
 def unsupported(graph_def: Any) -> list[str]:
     """Operators that TF.js does not execute, sorted; a fused one is written ``_FusedConv2D[BiasAdd+Tanh]``."""
     missing = set()

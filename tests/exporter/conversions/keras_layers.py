@@ -96,6 +96,9 @@ ACTIVATIONS = (
     *("mish", "relu6", "leaky_relu", "exponential", "log_softmax", "softmax", "celu", "glu"),
 )
 
+# A recurrent layer of more steps than are written out.
+LONG = net(130, 3)(lambda k, x: k.LSTM(2)(x))
+
 NETS: dict[str, Net] = {
     "conv_same_stride": image(lambda k, x: k.Conv2D(4, 3, strides=2, padding="same", activation="relu")(x)),
     "conv_dilated": image(lambda k, x: k.Conv2D(4, 3, dilation_rate=2, padding="same")(x)),

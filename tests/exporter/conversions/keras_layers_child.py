@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from keras_layers import NETS
+from keras_layers import LONG, NETS
 
 from exporter import keras_model
 from exporter.source_folder import SCHEMA, SourceFile, save_source
@@ -37,7 +37,7 @@ def make(name: str, path: Path) -> Made:
 
     keras.utils.set_random_seed(0)
     random = np.random.default_rng(0)
-    model = NETS[name](keras)
+    model = (LONG if name == "long" else NETS[name])(keras)
     for variable in model.variables:
         if "normalization" in variable.path and variable.dtype == "float32":
             variable.assign(random.uniform(0.5, 1.5, variable.shape))

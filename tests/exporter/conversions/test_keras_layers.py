@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import keras_layers_child as child
@@ -83,6 +84,31 @@ def test_a_layer_predicts_the_same_everywhere(networks: Networks, name: str, for
     for output, y64 in made.y64.items():
         judgement = parity.judge(found[output], y64, made.noise[output], "tensor")
         assert judgement.passed, f"{output}: {judgement.reason}"
+
+
+@pytest.mark.parametrize("format", ["savedmodel", "onnx", "torchscript"])
+def test_a_long_sequence_stays_a_loop(networks: Networks, format: str) -> None:
+    test_a_layer_predicts_the_same_everywhere(networks, "long", format)
+
+
+@pytest.mark.parametrize(("format", "said"), [("tflite", "--fixed-batch 1"), ("tfjs", "long has loops")])
+def test_a_loop_that_a_format_cannot_hold_says_so(networks: Networks, format: str, said: str) -> None:
+    networks.make("long")
+    with pytest.raises(AssertionError, match=said):
+        networks.convert("long", format)
+
+
+def test_a_loop_reaches_tf_lite_with_a_fixed_batch(networks: Networks) -> None:
+    made = networks.make("long")
+    spec = replace(made.spec, inputs=tuple(replace(t, shape=(1, *t.shape[1:])) for t in made.spec.inputs))
+    folder = networks.folder / "long"
+    tensorflow = networks.worker("tensorflow")
+    assert (
+        tensorflow.call(child.convert, "keras2savedmodel", folder / "model.keras", folder / "one", spec) == ""
+    )
+    assert (
+        tensorflow.call(child.convert, "savedmodel2tflite", folder / "one", folder / "one.tflite", spec) == ""
+    )
 
 
 def test_a_layer_that_calls_tensorflow_is_named(networks: Networks) -> None:
