@@ -19,7 +19,7 @@ from runtimes import preprocess
 from runtimes.bundle import TensorSpec
 from runtimes.errors import NotAModelError, UsageError
 
-TESTS = Path(__file__).parent.parent
+TESTS = Path(__file__).parent
 CODE = f"{TESTS / 'torch_sources_child.py'}:"
 IMAGE = (TensorSpec("", "", (None, 3, 8, 8)),)
 TABLE = (TensorSpec("", "", (None, 3)),)
