@@ -53,8 +53,8 @@ def group_normalization(layer: Any, original: Call, x: Any) -> Any:
 
     def mean(values: Any) -> Any:
         each = ops.mean(values, spatial, keepdims=True)
-        if groups == channels:
-            return each
+        if groups in (1, channels):
+            return each if groups == channels else ops.mean(each, -1, keepdims=True)
         apart = ops.reshape(each, (-1, groups, channels // groups))
         ones = ops.ones((1, 1, channels // groups), dtype=apart.dtype)
         every = ops.multiply(ops.mean(apart, -1, keepdims=True), ones)

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from exporter.conversions.onnx2keras.graph import Graph, Node, Shape
-from exporter.conversions.onnx2keras.layout import Assignment, Layout, Plan, Rule, Step, channels_last
+from exporter.conversions.onnx2keras.layout import Assignment, Layout, Order, Plan, Rule, Step, channels_last
 
 BEAM = 12
 # What a dynamic axis counts as where sizes are weighed.
@@ -70,7 +70,9 @@ def _followed(
     for name, wanted in zip(node.inputs, assignment.wants, strict=True):
         if wanted and wanted not in living[name]:
             cost = moved(living[name][0], wanted, graph.shape(name))
-            moves, elements = moves + (cost > 0), elements + cost
+            # The TF Lite converter takes a product's factor with its last two axes exchanged as it is.
+            free = node.op == "MatMul" and living[name][0].order == _exchanged(wanted.order)
+            moves, elements = moves + (cost > 0 and not free), elements + cost
             living[name] = (*living[name], wanted)
     for name in node.inputs:
         if name in living and last[name] <= number:
@@ -80,6 +82,11 @@ def _followed(
             living[name] = (gives,)
             turned += gives.order != channels_last(len(gives.order)).order
     return _Way(living, (moves, elements, turned), Step(node, assignment.wants, assignment.gives), way)
+
+
+def _exchanged(order: Order) -> Order:
+    """The same axes with the last two exchanged."""
+    return (*order[:-2], *reversed(order[-2:]))
 
 
 def _ended(way: _Way, outputs: Mapping[str, Layout], graph: Graph) -> Cost:

@@ -96,12 +96,13 @@ def dense(node: Node, graph: Graph, have: Layouts) -> Assignment:
     return Assignment((layout, *[None] * (len(have) - 1)), (layout.without_features(),))
 
 
-def transpose(node: Node, graph: Graph, have: Layouts) -> Assignment:
-    """Nothing moves: the axes only get other names."""
+def transpose(node: Node, graph: Graph, have: Layouts) -> Ways:
+    """Nothing moves, the axes only get other names; or all moves here, once for everything that is cut out of it."""
     rank = graph.rank(node.inputs[0])
     layout = (have[0] or plain(rank)).without_features()
-    permutation = node.attributes.get("perm", tuple(reversed(range(rank))))
-    return Assignment((layout,), (Layout(tuple(permutation.index(axis) for axis in layout.order)),))
+    permutation = tuple(node.attributes.get("perm", reversed(range(rank))))
+    renamed = Layout(tuple(permutation.index(axis) for axis in layout.order))
+    return Assignment((layout,), (renamed,)), Assignment((Layout(permutation),), (plain(rank),))
 
 
 def reshape(node: Node, graph: Graph, have: Layouts) -> Ways:

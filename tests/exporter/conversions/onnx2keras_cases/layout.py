@@ -68,4 +68,18 @@ LAYOUT = {
         "n = InstanceNormalization(g, s, z) u = Constant<value_ints=[0,4,9,8]>() r = Reshape(n, u) y = Mul(r, w)",
         x=IMAGE, w=(9, 1), within=1e-5,
     ),
+    # What is added comes turned and stays turned: the sum is taken in ONNX's order, for what reads it.
+    "tokens_mixed_and_added": case(
+        "n = Relu(x) a = Transpose<perm=[0,2,1]>(n) b = MatMul(a, w) c = Transpose<perm=[0,2,1]>(b) s = Add(c, x) "
+        "d = MatMul(s, v) t = Add(d, s) y = MatMul(t, v)",
+        x=(N, 5, 6), w=(5, 5), v=(6, 6), transposes=2,
+    ),
+    # One move for all three, and the transposed factor of the product.
+    "attention_from_one_product": case(
+        "s = Constant<value_ints=[0,5,3,2,4]>() r = Reshape(x, s) t = Transpose<perm=[2,0,3,1,4]>(r) "
+        "a, b, c = Split<axis=0, num_outputs=3>(t) o = Constant<value_ints=[0]>() q = Squeeze(a, o) k = Squeeze(b, o) "
+        "v = Squeeze(c, o) kt = Transpose<perm=[0,1,3,2]>(k) m = MatMul(q, kt) p = Softmax(m) n = MatMul(p, v) "
+        "u = Transpose<perm=[0,2,1,3]>(n) z = Constant<value_ints=[0,5,8]>() y = Reshape(u, z)",
+        x=(N, 5, 24), transposes=3,
+    ),
 }  # fmt: skip
