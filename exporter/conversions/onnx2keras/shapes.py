@@ -72,6 +72,7 @@ def _value(kind: Any) -> Value:
         return Value((kind.WhichOneof("value") or "unknown").removesuffix("_type"), None)
     tensor = kind.tensor_type
     dtype = helper.tensor_dtype_to_np_dtype(tensor.elem_type).name if tensor.elem_type else "unknown"
+    dtype = "string" if dtype == "object" else dtype
     if not tensor.HasField("shape"):
         return Value(dtype, None)
     dims = tensor.shape.dim

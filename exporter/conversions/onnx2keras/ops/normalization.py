@@ -77,8 +77,8 @@ def last_axes(node: Node, graph: Graph, have: Layouts) -> Assignment:
     layout = have[0].without_features() if have[0] else plain(rank)
     if set(layout.order[-len(axes) :]) != set(axes):
         layout = plain(rank)
-    if len(axes) == 1 and have[0] and have[0].flat is None:
-        layout = have[0]
+    if node.op == "LayerNormalization" and len(axes) == 1 and have[0] and have[0].flat is None:
+        layout = have[0]  # of one axis, it broadcasts them along that one
     return Assignment((layout, *[None] * (len(have) - 1)), (layout,) * len(node.outputs))
 
 
