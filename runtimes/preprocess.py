@@ -112,17 +112,8 @@ def fault(operations: Sequence[Operation], spec: TensorSpec) -> str:
     return ""
 
 
-def to_layout(array: Array, have: str, want: str) -> Array:
-    """Permute axes by their letters; a layout that is empty on either side leaves the array as it is."""
-    if not have or not want or have == want:
-        return array
-    if sorted(have) != sorted(want):
-        raise UsageError(f"a tensor laid out {have} cannot be brought to {want}")
-    return np.ascontiguousarray(array.transpose([have.index(letter) for letter in want]))
-
-
 def fault_of_list(operations: Sequence[Operation]) -> str:
-    """What is wrong with a list in itself: an unknown operation or field, a value, the order."""
+    """What is wrong with a list in itself: an unknown operation or field, a value, the order; "" when nothing is."""
     reached = 0
     for operation in operations:
         name = operation.get("op")
@@ -140,6 +131,15 @@ def fault_of_list(operations: Sequence[Operation]) -> str:
             return f"{name} comes too late; the order is {', '.join(_FIELDS)}"
         reached = place
     return ""
+
+
+def to_layout(array: Array, have: str, want: str) -> Array:
+    """Permute axes by their letters; a layout that is empty on either side leaves the array as it is."""
+    if not have or not want or have == want:
+        return array
+    if sorted(have) != sorted(want):
+        raise UsageError(f"a tensor laid out {have} cannot be brought to {want}")
+    return np.ascontiguousarray(array.transpose([have.index(letter) for letter in want]))
 
 
 def _sizes(spec: TensorSpec) -> dict[str, int]:

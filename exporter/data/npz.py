@@ -2,33 +2,18 @@
 
 from __future__ import annotations
 
-import zipfile
-import zlib
 from pathlib import Path
-
-import numpy as np
 
 from exporter.data import Dataset, as_images, as_labels, need_place, split
 from runtimes.base import Array
 from runtimes.errors import UsageError
+from runtimes.inputs import read_npz
 
 
 def load(where: str) -> Dataset:
     """Read the file without unpickling anything."""
     path = Path(need_place("npz", where))
-    try:
-        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
-    except (
-        OSError,
-        ValueError,
-        EOFError,
-        zipfile.BadZipFile,
-        zlib.error,
-        AttributeError,
-        TypeError,
-    ) as error:
-        raise UsageError(f"{path} cannot be read as .npz: {error}") from None
+    arrays = read_npz(path)
     if {"x_train", "y_train", "x_test", "y_test"} <= arrays.keys():
         train, test = as_labels(arrays["y_train"], str(path)), as_labels(arrays["y_test"], str(path))
         classes = _classes(path, train)

@@ -59,6 +59,14 @@ def in_double(folder: Path, images: np.ndarray[Any, Any]) -> list[np.ndarray[Any
     return [ours, other.numpy()]
 
 
+def save_in_parts(folder: Path, out: Path) -> None:
+    """The same model, its weights in several files, as large ones come."""
+    from transformers import AutoModelForImageClassification
+
+    model = AutoModelForImageClassification.from_pretrained(folder, local_files_only=True)
+    model.half().save_pretrained(out, max_shard_size="10KB")
+
+
 def save_headless(folder: Path) -> None:
     """A ViT without a classifier: an encoder, as it is used for retrieval."""
     from transformers import ViTConfig, ViTModel

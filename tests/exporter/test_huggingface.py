@@ -185,6 +185,16 @@ def test_a_folder_without_a_processor_takes_the_size_of_its_configuration(
     assert (model.inputs[0].shape, model.preprocessing) == ((None, 3, 32, 32), ())
 
 
+def test_weights_in_parts_and_of_half_precision_run_in_float32(
+    folders: dict[str, Path], converters: Converters, tmp_path: Path
+) -> None:
+    converters.get("torch").call(huggingface_child.save_in_parts, folders["hf_vit"], tmp_path / "parts")
+    assert len(list((tmp_path / "parts").glob("*.safetensors"))) > 1
+    model = bring(Given(str(tmp_path / "parts")), None, tmp_path / "source", converters).model
+    assert model.outputs[0].dtype == "float32"
+    assert model.labels == huggingface.LABELS
+
+
 def _without_weights(folder: Path) -> None:
     (folder / "model.safetensors").rename(folder / "pytorch_model.bin")
 
