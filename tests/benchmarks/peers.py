@@ -49,7 +49,7 @@ IMAGES = 4
 
 @dataclass(frozen=True)
 class Conversion:
-    """What one conversion took; ``cpu_s`` hardly feels what else the machine does."""
+    """What one conversion took; ``cpu_s`` is its processes' own time."""
 
     wall_s: float
     cpu_s: float
@@ -86,14 +86,14 @@ def one_net(name: str, folder: Path, arguments: argparse.Namespace) -> dict[str,
         def ours() -> None:
             scratch = Path(tempfile.mkdtemp(dir=folder))
             spec = child.spec(name)
-            torch.call(child.export_onnx, name, scratch / "model.onnx")
+            torch.call(child.export_onnx, name, scratch / "model.onnx", spec)
             tensorflow.call(onnx2keras.convert, scratch / "model.onnx", scratch / "model.keras", spec)
             spec = onnx2keras.artifact_spec(spec)
             tensorflow.call(keras2savedmodel.convert, scratch / "model.keras", scratch / "saved_model", spec)
             tensorflow.call(savedmodel2tflite.convert, scratch / "saved_model", files[OURS], spec)
 
         def theirs() -> None:
-            peer.call(child.convert_by_litert_torch, name, files[LITERT_TORCH])
+            peer.call(child.convert_by_litert_torch, name, files[LITERT_TORCH], child.SHAPE)
 
         ways = {OURS: (ours, [torch, tensorflow]), LITERT_TORCH: (theirs, [peer])}
         taken: dict[str, list[Conversion]] = {way: [] for way in ways}
@@ -101,7 +101,7 @@ def one_net(name: str, folder: Path, arguments: argparse.Namespace) -> dict[str,
             for way, (convert, workers) in ways.items():
                 taken[way].append(_measured(convert, workers))
         if arguments.onnx2tf:
-            torch.call(child.export_onnx, name, folder / "model.onnx")
+            torch.call(child.export_onnx, name, folder / "model.onnx", child.spec(name))
             files[ONNX2TF] = _by_onnx2tf(arguments.onnx2tf, folder)
 
         graphs = {way: litert.call(child.inspect, path) for way, path in files.items()}
@@ -113,13 +113,8 @@ def one_net(name: str, folder: Path, arguments: argparse.Namespace) -> dict[str,
             for way, path in files.items()
         }
     with Worker({"PYTHONPATH": _HERE}) as alone:
-        times = dict(
-            zip(
-                files,
-                alone.call(child.race, list(files.values()), images[0], arguments.seconds).T,
-                strict=True,
-            )
-        )
+        raced = alone.call(child.race, list(files.values()), images[0], arguments.seconds)
+    wall, own = ({way: raced[:, i, clock] for i, way in enumerate(files)} for clock in (0, 1))
     sizes = {way: path.stat().st_size for way, path in files.items()}
     transposes = {way: graph.ops.get("TRANSPOSE", 0) for way, graph in graphs.items()}
     peers = [way for way in files if way != OURS]
@@ -127,7 +122,8 @@ def one_net(name: str, folder: Path, arguments: argparse.Namespace) -> dict[str,
     memory = max(conversion.peak_rss_bytes for conversion in taken[OURS])
     return {
         "net": name,
-        "latency": max(float(np.median(times[OURS] / times[way])) for way in peers),
+        "latency": max(float(np.median(wall[OURS] / wall[way])) for way in peers),
+        "latency_cpu": max(float(np.median(own[OURS] / own[way])) for way in peers),
         "size": max(sizes[OURS] / sizes[way] for way in peers),
         "convert": float(np.median([a.wall_s / b.wall_s for a, b in pairs])),
         "convert_cpu": float(np.median([a.cpu_s / b.cpu_s for a, b in pairs])),
@@ -136,7 +132,8 @@ def one_net(name: str, folder: Path, arguments: argparse.Namespace) -> dict[str,
         "errors": errors,
         "files": {
             way: {
-                "latency_ms": float(np.median(times[way]) * 1e3),
+                "latency_ms": float(np.median(wall[way]) * 1e3),
+                "latency_cpu_ms": float(np.median(own[way]) * 1e3),
                 "size_bytes": sizes[way],
                 "transposes": transposes[way],
                 "delegates": graphs[way].delegates,
@@ -221,7 +218,7 @@ def _line(row: dict[str, Any]) -> str:
 
 def _summary(rows: list[dict[str, Any]]) -> str:
     """The ratios; a star marks one above its target."""
-    heads = ("latency", "size", "convert", "convert_cpu", "memory", "transposes")
+    heads = ("latency", "latency_cpu", "size", "convert", "convert_cpu", "memory", "transposes")
     lines = [f"\n{'ours / best peer':20}" + "".join(f"{head:>13}" for head in heads)]
     for row in rows:
         cells = [

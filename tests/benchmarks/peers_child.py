@@ -14,6 +14,7 @@ from exporter.conversions import torch2onnx
 from runtimes.base import Array
 from runtimes.bundle import ModelSpec, TensorSpec
 
+SHAPE = (3, 224, 224)
 _nets: dict[str, Any] = {}
 
 
@@ -27,7 +28,7 @@ class Graph:
 
 def spec(name: str) -> ModelSpec:
     """A network of ``peer_nets``, as PyTorch has it."""
-    image = TensorSpec("image", "float32", (None, 3, 224, 224), "NCHW", "image")
+    image = TensorSpec("image", "float32", (None, *SHAPE), "NCHW", "image")
     return ModelSpec(name, (image,), (TensorSpec("logits", "float32", (None, 1000), "NC", "logits"),))
 
 
@@ -39,6 +40,27 @@ def build(name: str) -> int:
     return 4 * peer_nets.parameters(_nets[name])
 
 
+def build_file(name: str, code: str, shape: tuple[int, ...]) -> ModelSpec:
+    """Make and keep the network ``file.py:name``, whose input is ``shape`` without the batch. What it is."""
+    import torch
+
+    from exporter.sources import torch_code
+
+    _nets[name] = torch_code.build(code, {}).eval()
+    with torch.inference_mode():
+        found = _nets[name](torch.rand(2, *shape))
+    tensors = [found] if isinstance(found, torch.Tensor) else list(found)
+    layout = "NCHW" if len(shape) == 3 else ""
+    inputs = (TensorSpec("input", "float32", (None, *shape), layout),)
+    outputs = tuple(
+        TensorSpec(
+            f"output{number}", "float32", (None, *tensor.shape[1:]), "NCHW" if tensor.ndim == 4 else ""
+        )
+        for number, tensor in enumerate(tensors)
+    )
+    return ModelSpec(name, inputs, outputs)
+
+
 def predict(name: str, images: Array) -> Array:
     """What the network itself gives for NCHW images."""
     import torch
@@ -48,9 +70,9 @@ def predict(name: str, images: Array) -> Array:
     return found
 
 
-def export_onnx(name: str, out: Path) -> None:
+def export_onnx(name: str, out: Path, spec: ModelSpec) -> None:
     """The first of our edges, from the module."""
-    torch2onnx.export(_nets[name], out, spec(name))
+    torch2onnx.export(_nets[name], out, spec)
 
 
 def import_litert_torch() -> None:
@@ -58,13 +80,17 @@ def import_litert_torch() -> None:
     import litert_torch  # noqa: F401 - importing is all there is to do
 
 
-def convert_by_litert_torch(name: str, out: Path) -> None:
-    """From the module to a TF Lite file with NHWC input, as its guide says."""
+def convert_by_litert_torch(name: str, out: Path, shape: tuple[int, ...]) -> None:
+    """From the module to a TF Lite file; images enter and leave channels last, as its guide says."""
     import litert_torch
     import torch
 
-    net = litert_torch.to_channel_last_io(_nets[name], args=[0])
-    litert_torch.convert(net, (torch.rand(1, 224, 224, 3),)).export(str(out))
+    net, example = _nets[name], torch.rand(1, *shape)
+    if len(shape) == 3:
+        image = net(example).ndim == 4
+        net = litert_torch.to_channel_last_io(net, args=[0], outputs=[0] if image else None)
+        example = example.permute(0, 2, 3, 1).contiguous()
+    litert_torch.convert(net, (example,)).export(str(out))
 
 
 def inspect(path: Path) -> Graph:
@@ -90,7 +116,10 @@ def run(path: Path, images: Array) -> Array:
 
 
 def race(paths: list[Path], image: Array, seconds: float) -> Array:
-    """Seconds of single runs, shape (rounds, files): in each round every file once, in an order drawn by lot."""
+    """Seconds of single runs, shape (rounds, files, 2): in each round every file once, in an order drawn by lot.
+
+    Last axis: the wall clock, and the thread's own time, which leaves out what others took of the core.
+    """
     random = np.random.default_rng(0)
     interpreters = [_interpreter(path) for path in paths]
     for interpreter in interpreters:
@@ -100,11 +129,11 @@ def race(paths: list[Path], image: Array, seconds: float) -> Array:
     rounds = []
     end = time.perf_counter() + seconds
     while time.perf_counter() < end or len(rounds) < 50:
-        times = np.empty(len(paths))
+        times = np.empty((len(paths), 2))
         for number in random.permutation(len(paths)):
-            begin = time.perf_counter()
+            begin = time.perf_counter(), time.thread_time()
             interpreters[number].invoke()
-            times[number] = time.perf_counter() - begin
+            times[number] = time.perf_counter() - begin[0], time.thread_time() - begin[1]
         rounds.append(times)
     return np.stack(rounds)
 
@@ -115,6 +144,5 @@ def _interpreter(path: Path, resolver: Any = None) -> Any:
     found = Interpreter(
         str(path), num_threads=1, experimental_op_resolver_type=resolver or OpResolverType.AUTO
     )
-    found.resize_tensor_input(found.get_input_details()[0]["index"], (1, 224, 224, 3))
     found.allocate_tensors()
     return found
