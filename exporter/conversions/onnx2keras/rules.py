@@ -109,12 +109,23 @@ def reshape(node: Node, graph: Graph, have: Layouts) -> Ways:
     """In place where the axes that are merged or split are neighbours; else they are made so, or all put in order."""
     before, after = graph.shape(node.inputs[0]), graph.shape(node.outputs[0])
     layout, rest = have[0] or plain(len(before)), [None] * (len(have) - 1)
-    if (carried := carry(before, after, layout)) is not None:
-        return (Assignment((layout, *rest), (carried,)),)
     ordered = Assignment((plain(len(before)), *rest), (plain(len(after)),))
-    near = gathered(before, after, layout)
+    if (carried := carry(before, after, layout)) is not None:
+        batch_first = layout.order[0] == 0 and carried.order[0] == 0
+        in_place = after.count(None) < 2 or node.op != "Reshape" or batch_first
+        return (Assignment((layout, *rest), (carried,)),) if in_place else (ordered,)
+    near = gathered(before, after, layout) if after.count(None) < 2 else None
     carried = near and carry(before, after, near)
     return (ordered, Assignment((near, *rest), (carried,))) if near and carried else (ordered,)
+
+
+def keeps_batch(node: Node, graph: Graph) -> bool:
+    """Whether a reshape to two dynamic axes leaves the first one, the batch, as it is."""
+    before, after = graph.values[node.inputs[0]], graph.values[node.outputs[0]]
+    symbols = before.symbols[:1] + after.symbols[:1]
+    return (
+        after.shape is not None and after.shape.count(None) == 2 and len(set(symbols)) == 1 and all(symbols)
+    )
 
 
 def reduction(node: Node, graph: Graph, have: Layouts) -> Assignment:

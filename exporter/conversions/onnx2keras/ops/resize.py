@@ -64,7 +64,7 @@ def _axes(node: Node, graph: Graph) -> dict[int, Axis] | str:
         if scale == 1 and part == (0, 1) and size == outputs:
             continue
         if size is None:
-            if not scale.is_integer() or _attributes(node, graph)["mode"] != "nearest":
+            if not scale.is_integer() or not _repeats(_attributes(node, graph)):
                 return f"a scale of {scale:g} for the dynamic axis {axis}"
             size, outputs = 0, 0
         found[axis] = Axis(size, outputs or int(size * scale), scale, part)
@@ -107,8 +107,17 @@ def resize(call: Call) -> Tensor:
     return tensor
 
 
+def _repeats(given: dict[str, Any]) -> bool:
+    """Whether a whole scale copies each position that often, whatever their number."""
+    mode, rounding = (
+        given.get("coordinate_transformation_mode", "half_pixel"),
+        given.get("nearest_mode", "round"),
+    )
+    half = mode in ("half_pixel", "pytorch_half_pixel") and rounding.startswith("round")
+    return bool(given["mode"] == "nearest" and (half or (mode == "asymmetric" and rounding == "floor")))
+
+
 def _repeated(call: Call, axes: dict[int, Axis]) -> Tensor:
-    """A whole number of copies of each position, whatever their number."""
     tensor = call.tensor()
     for axis, found in axes.items():
         tensor = call.op(call.ops.repeat, tensor, int(found.scale), axis=axis, suffix=f"_axis_{axis}")

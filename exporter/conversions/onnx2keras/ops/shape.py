@@ -22,15 +22,26 @@ def transpose(call: Call) -> Tensor:
 
 
 def _refuse_reshape(node: Node, graph: Graph) -> str | None:
-    shape = graph.shape(node.outputs[0])
-    return "more than one dynamic axis in its result" if shape.count(None) > 1 else None
+    dynamic = graph.shape(node.outputs[0]).count(None)
+    known = dynamic < 2 or node.op in ("Squeeze", "Unsqueeze") or rules.keeps_batch(node, graph)
+    return None if known else f"{dynamic} dynamic axes in its result"
 
 
 @lowers("Reshape", "Flatten", "Squeeze", "Unsqueeze", layout=rules.reshape, refuse=_refuse_reshape)
 def reshape(call: Call) -> Tensor:
-    if call.output_shape == tuple(call.tensor().shape):
-        return call.tensor()
-    return call.op(call.ops.reshape, call.tensor(), reshape_target(call.output_shape))
+    """By a target with one unknown axis, or with the batch and one more; axes of size 1 come and go by themselves."""
+    tensor, shape = call.tensor(), call.output_shape
+    if shape == tuple(tensor.shape) and (shape.count(None) < 2 or call.node.op != "Reshape"):
+        return tensor
+    if shape.count(None) < 2:
+        return call.op(call.ops.reshape, tensor, reshape_target(shape))
+    if call.node.op in ("Reshape", "Flatten"):
+        return call.layer(call.layers.Reshape, target_shape=reshape_target(shape[1:]))(tensor)
+    ones = tuple(axis for axis, size in enumerate(tensor.shape) if size == 1)
+    if ones:
+        tensor = call.op(call.ops.squeeze, tensor, ones, suffix="_squeeze")
+    places = tuple(axis for axis, size in enumerate(shape) if size == 1)
+    return call.op(call.ops.expand_dims, tensor, places) if places else tensor
 
 
 @lowers("Concat", layout=rules.concat)
