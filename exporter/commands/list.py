@@ -6,8 +6,11 @@ import click
 
 
 @click.command("list")
-def command() -> int:
+@click.option("--operators", is_flag=True, help="The ONNX operators that onnx2keras knows, by family.")
+def command(operators: bool) -> int:
     """List the formats, sources, conversions, runtimes and kinds of data; the folders of the packages are the list."""
+    if operators:
+        return _operators()
     from exporter import base, data, source_kind
     from exporter.plan import edges, formats
     from runtimes import base as adapters
@@ -30,4 +33,14 @@ def command() -> int:
             f"{device} ({'/'.join(backends)})" for device, backends in runtime.DEVICES.items()
         )
         click.echo(f"  {name:20}  {', '.join(runtime.FORMATS)} on {devices}")
+    return 0
+
+
+def _operators() -> int:
+    """Every operator of onnx2keras under the file that has its family."""
+    from exporter.conversions.onnx2keras import registry
+
+    for family, names in registry.families().items():
+        click.echo(f"{family:21}  {', '.join(names)}")
+    click.echo("Others that ONNX defines by these are taken apart.")
     return 0

@@ -43,6 +43,12 @@ def test_every_command_explains_itself(name: str) -> None:
     assert "Usage:" in done.stdout
 
 
+def test_list_names_operators_by_family() -> None:
+    lines = dict(line.split(maxsplit=1) for line in fwexport("list", "--operators").stdout.splitlines())
+    assert "GlobalAveragePool" in lines["pooling"].split(", ")
+    assert "Resize" in lines["resize"].split(", ")
+
+
 def test_list_names_formats_and_runtimes() -> None:
     text = fwexport("list").stdout
     assert all(name in text for name in [*FORMATS, "onnx2keras", "litert", "digits"])

@@ -70,6 +70,14 @@ def operators() -> Mapping[str, Operator]:
     return dict(sorted(_OPERATORS.items()))
 
 
+def families() -> Mapping[str, list[str]]:
+    """The names of the operators by family, which is the file that has their lowering."""
+    found: dict[str, list[str]] = {}
+    for name, operator in operators().items():
+        found.setdefault(operator.lower.__module__.rpartition(".")[2], []).append(name)
+    return dict(sorted(found.items()))
+
+
 def _refused_type(node: Node, graph: Graph) -> str | None:
     """The first type among the node's tensors that Keras has no tensors of."""
     found = (graph.values[name].dtype for name in (*node.inputs, *node.outputs) if name in graph.values)
@@ -109,5 +117,5 @@ def check_supported(graph: Graph) -> None:
         raise ConversionError(
             f"onnx2keras cannot convert this model of {len(graph.nodes)} nodes, for {len(problems)} reasons:\n  "
             + "\n  ".join(problems)
-            + f"\nIt knows: {', '.join(operators())}."
+            + "\n'fwexport list --operators' names those that it knows."
         )
