@@ -110,7 +110,12 @@ cells = together(
     ),
 )
 device = click.option(
-    "--device", default="cpu", show_default=True, callback=_device, help="cpu, cuda[:i] or gpu[:i]."
+    "--device",
+    default="cpu",
+    show_default=True,
+    callback=_device,
+    metavar="DEVICE",
+    help="cpu, cuda[:i] or gpu[:i].",
 )
 as_json = click.option("--json", "as_json", is_flag=True, help="Print the rows as JSON on standard output.")
 
@@ -166,7 +171,7 @@ source = together(
     click.option(
         "--preprocess",
         metavar="OPS",
-        help="From a decoded image to the input, e.g. resize=256,crop=224,scale=1/255,mean=0.485:0.456:0.406.",
+        help="From an image to the input: imagenet, a .json file, or e.g. resize=256,crop=224,scale=1/255.",
     ),
     click.option(
         "--samples", metavar="npz:FILE|folder:DIR", help="Real inputs to judge on.  [default: generated ones]"
