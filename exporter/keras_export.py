@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import partial
 from typing import Any, cast
 
 import numpy as np
@@ -69,6 +70,8 @@ def _lean(model: Any) -> None:
         layers.Dense: keras_lean.dense,
         layers.LayerNormalization: keras_lean.layer_normalization,
         layers.GroupNormalization: keras_lean.group_normalization,
+        layers.Conv2D: keras_lean.dilated,
+        layers.DepthwiseConv2D: keras_lean.dilated,
         layers.Conv1D: keras_lean.one_axis,
         layers.DepthwiseConv1D: keras_lean.one_axis,
         layers.MaxPooling1D: keras_lean.one_axis,
@@ -83,6 +86,9 @@ def _lean(model: Any) -> None:
                 _replace(crop, lambda layer, original, x: x)
         elif type(layer) in calls:
             _replace(layer, calls[type(layer)])
+    for part in _parts(model):
+        if isinstance(part, _operation("GetItem")):
+            part.call = partial(keras_lean.get_item, part.call)
 
 
 def _cropping(layer: Any, model: Any) -> Any:

@@ -8,13 +8,13 @@ from dataclasses import replace
 
 import numpy as np
 
-from exporter.conversions.onnx2keras.graph import Array, Graph, Node
-from exporter.conversions.onnx2keras.shapes import of_constant
+from exporter.conversions.onnx2keras.graph import Array, Graph, Node, Shape
+from exporter.conversions.onnx2keras.shapes import Value, of_constant
 
 
 def with_group_normalization(graph: Graph) -> Graph:
     """Reshape to (N, groups, rest), InstanceNormalization, Reshape back, and often Mul and Add: GroupNormalization."""
-    uses = Counter([name for node in graph.nodes for name in node.inputs] + list(graph.outputs))
+    uses = _uses(graph)
     readers = {name: node for node in graph.nodes for name in node.inputs}
     constants: dict[str, Array] = dict(graph.constants)
     replaced: dict[str, Node] = {}
@@ -79,3 +79,102 @@ def _per_channel(node: Node, graph: Graph) -> Array | None:
     if any(size != 1 for axis, size in enumerate(full) if axis != 1):
         return None
     return np.broadcast_to(constant.ravel(), (shape[1] or 0,))
+
+
+def with_early_splits(graph: Graph) -> Graph:
+    """A Reshape after a Transpose that only splits an axis comes before it, where it meets the Reshape that merged it.
+
+    ``torch.onnx`` writes attention with batch and heads merged into one axis. Once they are apart, each keeps its
+    place and none of their tensors has to be moved for the other.
+    """
+    uses = _uses(graph)
+    nodes: list[Node] = []
+    values = dict(graph.values)
+    producers = dict(graph.producers)
+    for node in graph.nodes:
+        turned = producers.get(node.inputs[0]) if node.op == "Reshape" and len(node.inputs) == 1 else None
+        if turned is None or turned.op != "Transpose" or uses[turned.outputs[0]] != 1:
+            nodes.append(node)
+            continue
+        split = _split(graph.shape(turned.outputs[0]), graph.shape(node.outputs[0]))
+        if split is None:
+            nodes.append(node)
+            continue
+        place, sizes = split
+        source = turned.inputs[0]
+        before = values[source].shape or ()
+        permutation = tuple(turned.attributes.get("perm", reversed(range(len(before)))))
+        axis = permutation[place]
+        apart = (*before[:axis], *sizes, *before[axis + 1 :])
+        inner = producers.get(source)
+        if inner is not None and inner.op == "Reshape" and len(inner.inputs) == 1 and uses[source] == 1:
+            source = inner.inputs[0]
+        if values[source].shape != apart or apart.count(None) > 1:
+            name = f"{turned.outputs[0]}/apart"
+            nodes.append(replace(turned, op="Reshape", inputs=(source,), outputs=(name,), attributes={}))
+            values[name], producers[name] = Value(values[source].dtype, apart), nodes[-1]
+            source = name
+        # Each axis behind the split one moves on; the new ones stay together.
+        more = len(sizes) - 1
+        moved = [range(a, a + more + 1) if a == axis else (a + more * (a > axis),) for a in permutation]
+        attributes = {"perm": tuple(a for axes in moved for a in axes)}
+        nodes.append(replace(turned, inputs=(source,), outputs=node.outputs, attributes=attributes))
+        producers[node.outputs[0]] = nodes[-1]
+    return replace(graph, nodes=tuple(nodes), values=values)
+
+
+def _split(before: Shape, after: Shape) -> tuple[int, Shape] | None:
+    """The one axis that is split between two shapes, and into which sizes; None when it is not that simple."""
+    left = right = 0
+    while left < min(len(before), len(after)) and before[left] == after[left] is not None:
+        left += 1
+    while (
+        right < len(before) - left and right < len(after) - left and before[-1 - right] == after[-1 - right]
+    ):
+        if before[-1 - right] is None:
+            break
+        right += 1
+    sizes = after[left : len(after) - right]
+    if len(before) - left - right != 1 or len(sizes) < 2:
+        return None
+    return (left, sizes) if sizes.count(None) == (before[left] is None) else None
+
+
+def without_flat_products(graph: Graph) -> Graph:
+    """A Gemm of constant weights between a Reshape that merges the axes in front and one that splits them again."""
+    uses = _uses(graph)
+    readers = {name: node for node in graph.nodes for name in node.inputs}
+    replaced: dict[str, tuple[Node, ...]] = {}
+    values = dict(graph.values)
+    for node in graph.nodes:
+        flat = graph.producers.get(node.inputs[0]) if node.op == "Gemm" else None
+        apart = readers.get(node.outputs[0])
+        if flat is None or apart is None or flat.op != "Reshape" or apart.op != "Reshape":
+            continue
+        alone = uses[node.outputs[0]] == 1 and len(flat.inputs) == len(apart.inputs) == 1
+        bias = graph.constant(node, 2)
+        row = not node.has(2) or (bias is not None and (bias.ndim < 2 or bias.shape[0] == 1))
+        if not alone or graph.constant(node, 1) is None or node.attributes.get("transA", 0) or not row:
+            continue
+        before, after = graph.shape(flat.inputs[0]), graph.shape(apart.outputs[0])
+        front, width = after[:-1], graph.shape(node.inputs[0])[1]
+        inner = before[len(front) :]
+        if before[: len(front)] != front or None in inner or math.prod(inner) != width:  # type: ignore[arg-type]
+            continue
+        if after[-1] != graph.shape(node.outputs[0])[1] or front.count(None) > 1:
+            continue
+        product = replace(node, outputs=apart.outputs)
+        if len(inner) == 1:
+            replaced[apart.outputs[0]] = (replace(product, inputs=(flat.inputs[0], *node.inputs[1:])),)
+            continue
+        name = f"{flat.outputs[0]}/rows"
+        values[name] = Value(graph.dtype(flat.outputs[0]), (*front, width))
+        rows = replace(flat, outputs=(name,))
+        replaced[apart.outputs[0]] = (rows, replace(product, inputs=(name, *node.inputs[1:])))
+    nodes = tuple(new for node in graph.nodes for new in replaced.get(node.outputs[0], (node,)))
+    return replace(graph, nodes=nodes, values=values)
+
+
+def _uses(graph: Graph) -> Counter[str]:
+    """How often each value is read, by nodes and as an output."""
+    return Counter([name for node in graph.nodes for name in node.inputs] + list(graph.outputs))

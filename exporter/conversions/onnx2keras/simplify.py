@@ -6,7 +6,11 @@ from collections import Counter
 from dataclasses import replace
 
 from exporter.conversions.onnx2keras.graph import Graph, Node, Shape
-from exporter.conversions.onnx2keras.patterns import with_group_normalization
+from exporter.conversions.onnx2keras.patterns import (
+    with_early_splits,
+    with_group_normalization,
+    without_flat_products,
+)
 from exporter.conversions.onnx2keras.rules import reduced_axes
 
 # Operators whose output shape says all that their second input says.
@@ -18,7 +22,8 @@ _REDUCTION_OF = {"GlobalAveragePool": "ReduceMean", "GlobalMaxPool": "ReduceMax"
 
 def simplify(graph: Graph) -> Graph:
     """All rewrites, in the order in which they help each other."""
-    graph = without_kept_axes(with_group_normalization(without_shape_arithmetic(graph)))
+    graph = without_flat_products(with_early_splits(without_shape_arithmetic(graph)))
+    graph = without_kept_axes(with_group_normalization(graph))
     return without_dead_nodes(with_fused_biases(without_zero_biases(graph)))
 
 

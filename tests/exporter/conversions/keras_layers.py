@@ -115,6 +115,9 @@ NETS: dict[str, Net] = {
         lambda k, x: k.Conv2DTranspose(4, 2, strides=3, output_padding=2)(x)
     ),
     "conv_transpose_unequal": image(lambda k, x: k.Conv2DTranspose(4, (3, 2), strides=(2, 1))(x)),
+    "depthwise_dilated": image(lambda k, x: k.DepthwiseConv2D(3, dilation_rate=2, activation="relu")(x)),
+    "slices": net(8, 9, 4)(lambda k, x: k.Dense(3)(k.Add()([x[:, 1::2, ::3, 1:], x[:, 0::2, 1::3, 1:]]))),
+    "indices": net(8, 9, 4)(lambda k, x: k.Dense(3)(x[:, -1, 2])),
     "depthwise_1d": sequence(
         lambda k, x: k.DepthwiseConv1D(3, strides=2, padding="same", activation="relu")(x)
     ),

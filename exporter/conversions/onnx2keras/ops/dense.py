@@ -17,7 +17,12 @@ def transposed(rank: int) -> Layout:
 
 
 def gemm_rule(node: Node, graph: Graph, have: Layouts) -> Assignment:
-    """A factor that Gemm transposes lies with its axes exchanged, so that nothing moves."""
+    """A factor that Gemm transposes lies with its axes exchanged, so that nothing moves.
+
+    Where ``simplify`` left more than one axis in front, it is a product with constant weights.
+    """
+    if graph.rank(node.inputs[0]) > 2:
+        return rules.dense(node, graph, have)
     wants: list[Layout | None] = [
         layout and (transposed(2) if node.attributes.get(flag, 0) else plain(2))
         for layout, flag in zip(have, ("transA", "transB"), strict=False)

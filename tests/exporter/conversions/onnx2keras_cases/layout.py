@@ -82,4 +82,25 @@ LAYOUT = {
         "u = Transpose<perm=[0,2,1,3]>(n) z = Constant<value_ints=[0,5,8]>() y = Reshape(u, z)",
         x=(N, 5, 24), transposes=3,
     ),
+    # Batch and heads are merged, and split again behind the transpose.
+    "attention_keys_as_torch_turns_them": case(
+        "s = Constant<value_ints=[-1,5,4]>() r = Reshape(x, s) t = Transpose<perm=[0,2,1]>(r) "
+        "u = Constant<value_ints=[-1,2,4,5]>() k = Reshape(t, u) y = MatMul(x, k)",
+        x=(N, 2, 5, 4), layout="", transposes=1,
+    ),
+    "attention_heads_of_sequences_first": case(
+        "s = Constant<value_ints=[5,-1,4]>() r = Reshape(x, s) t = Transpose<perm=[1,0,2]>(r) "
+        "u = Constant<value_ints=[-1,2,5,4]>() y = Reshape(t, u)",
+        x=(5, N, 8), transposes=1,
+    ),
+    "gemm_between_flat_rows": case(
+        "s = Constant<value_ints=[-1,8]>() r = Reshape(x, s) g = Gemm<transB=1>(r, w, b) "
+        "u = Constant<value_ints=[5,-1,6]>() a = Reshape(g, u) y = Transpose<perm=[1,0,2]>(a)",
+        x=(5, N, 2, 4), layout="", w=(6, 8), b=(6,), transposes=1,
+    ),
+    "gemm_between_other_rows": case(
+        "s = Constant<value_ints=[-1,8]>() r = Reshape(x, s) g = Gemm(r, w) u = Constant<value_ints=[-1,5,3,6]>() "
+        "y = Reshape(g, u)",
+        x=(N, 3, 5, 8), layout="", w=(8, 6),
+    ),
 }  # fmt: skip
