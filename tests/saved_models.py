@@ -45,6 +45,7 @@ SPECS = {
     "grouped": ModelSpec("grouped", (SMALL,), (_out("out", 8),)),
     "products": ModelSpec("products", (SMALL,), (_out("out", 6),)),
     "substitutes": ModelSpec("substitutes", (SMALL,), (_out("out", 12),)),
+    "mobile": ModelSpec("mobile", (SMALL,), (_out("out", 8),)),
     "where": ModelSpec("where", (ROW,), (_out("out", 4),)),
     "refused": ModelSpec("refused", (ROW,), (_out("out", 4),)),
     "huge_integer": ModelSpec("huge_integer", (TensorSpec("index", "int64", (None,)),), (_out("out", 1),)),
@@ -244,6 +245,25 @@ def _substitutes(tf: Any, weight: Weight) -> Forward:
     return forward
 
 
+def _mobile(tf: Any, weight: Weight) -> Forward:
+    """Depthwise and plain convolutions with batch norms as Keras writes them, a PReLU and a residual."""
+    depthwise, pointwise, bias, alpha = weight(3, 3, 3, 2), weight(1, 1, 6, 8), weight(8), weight(1, 1, 8)
+    project = weight(1, 1, 8, 8)
+    first, second, third = ([weight(channels) for _ in range(4)] for channels in (6, 8, 8))
+
+    def norm(x: Any, mean: Any, spread: Any, beta: Any, gamma: Any) -> Any:
+        return tf.nn.batch_normalization(x, mean, spread * spread + 0.5, beta, gamma, 1e-3)
+
+    def forward(x: Any) -> tuple[Any, ...]:
+        x = tf.nn.relu6(norm(tf.nn.depthwise_conv2d(x, depthwise, (1, 1, 1, 1), "SAME"), *first))
+        x = norm(tf.nn.bias_add(tf.nn.conv2d(x, pointwise, 1, "SAME"), bias), *second)
+        x = tf.nn.relu(x) + -alpha * tf.nn.relu(-x)
+        x = x + norm(tf.nn.conv2d(x, project, 1, "SAME"), *third)
+        return (tf.reduce_mean(x, (1, 2)),)
+
+    return forward
+
+
 def _where(tf: Any, weight: Weight) -> Forward:
     """An operator whose output's shape depends on the data."""
     scale = weight(4)
@@ -272,6 +292,7 @@ _KINDS: dict[str, Callable[[Any, Weight], Forward]] = {
     "grouped": _grouped,
     "products": _products,
     "substitutes": _substitutes,
+    "mobile": _mobile,
     "where": _where,
     "refused": _refused,
     "huge_integer": _huge_integer,

@@ -9,6 +9,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
+from exporter.conversions.savedmodel2tfjs import prelu
 from exporter.conversions.savedmodel2tfjs.substitutes import SUBSTITUTES
 from exporter.graph_substitutes import substitute, without_compiled_calls
 from runtimes.bundle import ModelSpec
@@ -16,12 +17,17 @@ from runtimes.errors import ConversionError
 
 SIGNATURE = "serving_default"
 
-_CLEAN = ("pruning", "constfold", "arithmetic", "dependency")
-FIRST_PASSES = ("function", "debug_stripper", *_CLEAN, *_CLEAN)
+# Calls inlined and constants computed, so that substitutes see them; then the rest, which would mix up additions before.
+FIRST_PASSES = ("function", "debug_stripper", "pruning", "constfold")
+CLEANING_PASSES = ("pruning", "constfold", "arithmetic", "dependency") * 2
 FUSING_PASSES = ("remap", "constfold", "arithmetic", "dependency")
 
 # Operators that the optimiser's remap fuses with a bias and an activation, on nodes placed on a CPU only.
-CONTRACTIONS = {"Conv2D": "_FusedConv2D", "MatMul": "_FusedMatMul"}
+CONTRACTIONS = {
+    "Conv2D": "_FusedConv2D",
+    "DepthwiseConv2dNative": "FusedDepthwiseConv2dNative",
+    "MatMul": "_FusedMatMul",
+}
 # What TF.js has fused kernels for. Remap also fuses Tanh, a hard swish and batch norms, which TF.js then cannot run.
 FUSED_ACTIVATIONS = ("Relu", "Relu6", "Elu", "LeakyRelu", "Sigmoid")
 FUSED_OPS = {("BiasAdd",), *(("BiasAdd", activation) for activation in FUSED_ACTIVATIONS)}
@@ -74,18 +80,22 @@ def optimise(frozen: Frozen) -> Any:
     the graph stays unfused.
     """
     inlined = without_compiled_calls(frozen.graph_def)
-    clean = substitute(_grappler(inlined, frozen.signature, FIRST_PASSES), SUBSTITUTES)
+    folded = substitute(_grappler(inlined, frozen.signature, FIRST_PASSES), SUBSTITUTES)
+    clean = _grappler(folded, frozen.signature, CLEANING_PASSES)
     barred: set[str] = set()
     chosen = clean
     for _ in range(2):
         fused = _grappler(_on_cpu(clean, barred), frozen.signature, FUSING_PASSES)
+        for node in fused.node:
+            if node.op == "_FusedDepthwiseConv2dNative":  # TF.js has it without the underscore
+                node.op = CONTRACTIONS["DepthwiseConv2dNative"]
         if not unsupported(fused):
             chosen = fused
             break
         barred |= wrongly_fused(clean.node, fused.node)
     for node in chosen.node:
         node.device = ""
-    return chosen
+    return prelu.fuse(chosen)
 
 
 def has_loops(graph_def: Any) -> bool:

@@ -100,6 +100,11 @@ def test_convolutions_and_dense_layers_are_fused(models: Models) -> None:
     assert ops == {"MaxPool": 2, "Reshape": 1, "_FusedConv2D": 2, "_FusedMatMul": 2}
 
 
+def test_batch_norms_depthwise_and_prelu_are_fused(models: Models) -> None:
+    ops = tfjs.inspect(models.converted("mobile")).ops
+    assert ops == {"AddV2": 1, "FusedDepthwiseConv2dNative": 1, "Mean": 1, "Prelu": 1, "_FusedConv2D": 2}
+
+
 def test_each_weight_is_stored_once_as_float32(models: Models) -> None:
     floats = [weight for weight in models.weights("cnn") if weight["dtype"] == "float32"]
     assert sum(int(np.prod(weight["shape"])) for weight in floats) == saved_models.CNN_PARAMETERS
