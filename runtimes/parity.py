@@ -1,7 +1,8 @@
 """The verdict, on arrays: does an export predict what its source predicts, by the source's own rounding noise?
 
 Pure functions. For sample i, over its flattened output, ``e_i = |y_i - y64_i|`` in L2 and ``n_i`` is the largest
-such distance among the source's own float32 runs, with a floor of one rounding of the output itself. Fixed
+such distance among the source's own float32 runs, with a floor of one rounding of the output itself and of what is usual
+for outputs of its size. Fixed
 tolerances are wrong both ways; this ratio has the same meaning for outputs of 1e-15 and of 1e3.
 """
 
@@ -61,19 +62,25 @@ def distances(y: Array, y64: Array, kind: Kind) -> Array:
 def noise_floor(runs: Sequence[Array], y64: Array, kind: Kind, real: Array) -> Array:
     """``n_i`` of each sample, shape (n,), from the source's float32 ``runs``.
 
-    ``real`` marks the samples that set the scale, shape (n,) bool: an extreme sentinel must not.
+    No sample's noise is less, for its magnitude, than the median of the real ones: the few outputs of one sample
+    may agree with float64 by luck. ``real`` marks the samples that set scales, shape (n,) bool: an extreme sentinel
+    must not.
     """
     want = _flat(y64)
     if kind == "probabilities":
-        magnitude = np.maximum(1.0, np.abs(np.log(np.maximum(want, SMALLEST_P))))
-        floor: Array = EPS32 * np.linalg.norm(np.where(want >= SMALLEST_P, magnitude, 0.0), axis=1)
+        logarithms = np.maximum(1.0, np.abs(np.log(np.maximum(want, SMALLEST_P))))
+        magnitudes = np.linalg.norm(np.where(want >= SMALLEST_P, logarithms, 0.0), axis=1)
+        floor: Array = EPS32 * magnitudes
     else:
-        norms = np.linalg.norm(want, axis=1)
-        scale = float(np.median(norms[real])) if real.any() else float(np.median(norms))
-        floor = np.maximum(EPS32 * norms, REAL_SCALE_FLOOR * scale)
+        magnitudes = np.linalg.norm(want, axis=1)
+        scale = float(np.median(magnitudes[real] if real.any() else magnitudes))
+        floor = np.maximum(EPS32 * magnitudes, REAL_SCALE_FLOOR * scale)
     for run in runs:
         floor = np.maximum(floor, distances(run, y64, kind))
-    return floor
+    judged = (real if real.any() else np.ones_like(real)) & (magnitudes > 0) & np.isfinite(floor)
+    usual = float(np.median(floor[judged] / magnitudes[judged])) if judged.any() else 0.0
+    noise: Array = np.maximum(floor, usual * magnitudes)
+    return noise
 
 
 def refuse_reference(y64: Array, noise: Array, kind: Kind) -> str:

@@ -50,6 +50,15 @@ def test_the_rule_does_not_know_the_scale_of_the_outputs(case: dict[str, np.ndar
     assert not parity.judge(wrong, y64, floor, "logits").passed
 
 
+def test_one_output_that_agrees_with_float64_by_luck_is_no_floor() -> None:
+    y64 = RNG.uniform(1, 2, size=(80, 1))
+    y32, other = (y64 * (1 + 1e-6 * RNG.normal(size=y64.shape)) for _ in range(2))
+    y32[::10] = y64[::10]
+    floor = parity.noise_floor([y32], y64, "tensor", np.ones(80, bool))
+    assert parity.judge(other, y64, floor, "tensor").passed
+    assert not parity.judge(other * (1 + 1e-4), y64, floor, "tensor").passed
+
+
 def test_one_weight_off_by_a_thousandth_is_found(case: dict[str, np.ndarray]) -> None:
     changed = case["w0"].copy()
     changed[5, 7] += 1e-3
