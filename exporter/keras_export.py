@@ -15,7 +15,7 @@ from typing import Any, cast
 
 import numpy as np
 
-from exporter import keras_lean
+from exporter import keras_lean, keras_pool_pads
 
 # A recurrent layer over more steps stays a loop: unrolled, its graph would be the larger problem.
 MAX_UNROLLED_STEPS = 128
@@ -86,6 +86,8 @@ def _lean(model: Any) -> None:
                 _replace(crop, lambda layer, original, x: x)
         elif type(layer) in calls:
             _replace(layer, calls[type(layer)])
+    for layer, call in keras_pool_pads.replacements(model):
+        _replace(layer, call)
     for part in _parts(model):
         if isinstance(part, _operation("GetItem")):
             part.call = partial(keras_lean.get_item, part.call)

@@ -99,7 +99,17 @@ ACTIVATIONS = (
 # A recurrent layer of more steps than are written out.
 LONG = net(130, 3)(lambda k, x: k.LSTM(2)(x))
 
+
+
+def _stem(k: Any, x: Any) -> Any:
+    """As a ResNet begins: pads in front of the convolution and of the pooling."""
+    x = k.Conv2D(4, 3, strides=2)(k.ZeroPadding2D(((1, 0), (1, 0)))(x))
+    x = k.ReLU()(k.BatchNormalization()(x))
+    return k.MaxPooling2D(3, strides=2)(k.ZeroPadding2D(((1, 0), (1, 1)))(x))
+
+
 NETS: dict[str, Net] = {
+    "max_pool_padded_in_front": net(16, 16, 3)(_stem),
     "conv_same_stride": image(lambda k, x: k.Conv2D(4, 3, strides=2, padding="same", activation="relu")(x)),
     "conv_dilated": image(lambda k, x: k.Conv2D(4, 3, dilation_rate=2, padding="same")(x)),
     "conv_grouped": net(8, 8, 4)(lambda k, x: k.Conv2D(6, 3, groups=2)(x)),
