@@ -72,7 +72,9 @@ def _stem(pool: Any, model: Any) -> Stem | None:
     if isinstance(conv, layers.BatchNormalization):
         conv = _feeder(conv, model)
     conv_pad = _feeder(conv, model)
-    plain = isinstance(conv, layers.Conv2D) and conv.padding == "valid" and conv.activation.__name__ == "linear"
+    plain = (
+        isinstance(conv, layers.Conv2D) and conv.padding == "valid" and conv.activation.__name__ == "linear"
+    )
     if not plain or not isinstance(conv_pad, layers.ZeroPadding2D):
         return None
     last = all(layer.data_format == "channels_last" for layer in (pool, pool_pad, conv, conv_pad))

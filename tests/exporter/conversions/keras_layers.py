@@ -100,7 +100,6 @@ ACTIVATIONS = (
 LONG = net(130, 3)(lambda k, x: k.LSTM(2)(x))
 
 
-
 def _stem(k: Any, x: Any) -> Any:
     """As a ResNet begins: pads in front of the convolution and of the pooling."""
     x = k.Conv2D(4, 3, strides=2)(k.ZeroPadding2D(((1, 0), (1, 0)))(x))
