@@ -7,6 +7,7 @@ make, and moves a tensor into the wanted layout where the plan says so.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -36,7 +37,7 @@ class Call:
         self.node: Node = step.node
         self.graph: Graph = model.graph
         self.keras: Any = model.keras
-        self.ops: Any = model.keras.ops
+        self.ops: Any = _Operations(self, model.keras)
         self.layers: Any = model.keras.layers
         self.name = model.layer_names[step.node.outputs[0]]
 
@@ -151,7 +152,29 @@ class Call:
 
     def op(self, function: Callable[..., Tensor], *args: Any, suffix: str = "", **kwargs: Any) -> Tensor:
         """The result of a function of ``keras.ops``, its operation in the model named after the source."""
-        return self._model.operation(self.name + suffix, function, *args, **kwargs)
+        plain = (
+            function.args[0] if isinstance(function, partial) else function
+        )  # named here, not by its own name
+        return self._model.operation(self.name + suffix, plain, *args, **kwargs)
+
+    def named(self, function: Callable[..., Tensor], *args: Any, **kwargs: Any) -> Tensor:
+        """The result of one of the functions that a node takes on the way, its operation named after both."""
+        result = function(*args, **kwargs)
+        if isinstance(result, self.keras.KerasTensor):
+            name = self._model.names.take(f"{self.name}__{function.__name__}")
+            result._keras_history.operation.name = name
+        return result
+
+
+class _Operations:
+    """``keras.ops`` for one node: Keras's own names for operations could meet the source's."""
+
+    def __init__(self, call: Call, keras: Any) -> None:
+        self._call, self._ops = call, keras.ops
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self._ops, name)
+        return partial(self._call.named, found) if callable(found) else found
 
 
 class _Model:

@@ -60,8 +60,6 @@ def concat(call: Call) -> Tensor:
 
 
 def _refuse_dropout(node: Node, graph: Graph) -> str | None:
-    if len(node.outputs) > 1 and node.outputs[1]:
-        return "the output of its mask"
     training = graph.constant(node, 2)
     if node.has(2) and (training is None or training.item()):
         return "training mode"
@@ -69,11 +67,17 @@ def _refuse_dropout(node: Node, graph: Graph) -> str | None:
 
 
 @lowers("Dropout", layout=rules.follow, refuse=_refuse_dropout)
-def dropout(call: Call) -> Tensor:
-    """Active in ``fit`` only, as in the source."""
-    ratio = call.constant(1)
+def dropout(call: Call) -> tuple[Tensor, ...]:
+    """Active in ``fit`` only, as in the source; the mask of a prediction keeps all."""
+    ratio, tensor = call.constant(1), call.tensor()
     rate = call.attr("ratio", 0.5) if ratio is None else ratio.item()
-    return call.layer(call.layers.Dropout, rate=rate)(call.tensor())
+    dropped = call.layer(call.layers.Dropout, rate=rate)(tensor)
+    masks = [
+        call.op(call.ops.ones_like, tensor, call.graph.dtype(name), suffix="_mask")
+        for name in call.node.outputs[1:]
+        if name
+    ]
+    return (dropped, *masks)
 
 
 def _pads(node: Node, graph: Graph) -> list[tuple[int, int]]:

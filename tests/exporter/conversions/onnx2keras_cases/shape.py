@@ -7,6 +7,7 @@ from onnx2keras_cases.case import IMAGE, N, case, image
 SHAPE = {
     "identity": image("y = Identity(x)"),
     "dropout": image("y = Dropout(x)"),
+    "dropout_mask": image("a, m = Dropout(x) c = Cast<to=11>(m) y = Add(a, c)"),
     "concat_channels": image("a = Relu(x) y = Concat<axis=1>(x, a)"),
     "concat_width": image("a = Relu(x) y = Concat<axis=-1>(a, x)"),
     "concat_features": case("a = Relu(x) y = Concat<axis=1>(x, a)", x=(N, 6)),
