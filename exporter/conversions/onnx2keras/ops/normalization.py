@@ -86,8 +86,6 @@ def _refuse_layer(node: Node, graph: Graph) -> str | None:
     shape = graph.shape(node.inputs[0])
     if any(shape[axis] is None for axis in _normalized(node, graph)):
         return f"axis {node.attributes.get('axis', -1)} of shape {shape}: the normalised sizes must be known"
-    if any(node.outputs[1:]):
-        return "the outputs of mean and deviation"
     return _refuse_parameters(node, graph)
 
 
@@ -95,7 +93,22 @@ def _refuse_layer(node: Node, graph: Graph) -> str | None:
 def layer_normalization(call: Call) -> Tensor:
     weights = [_parameter(call, 1), *([_parameter(call, 2)] if call.node.has(2) else [])]
     config = {"center": call.node.has(2), **_over_axes(call)}
-    return call.layer(call.layers.LayerNormalization, *weights, **config)(call.tensor())
+    normalized = call.layer(call.layers.LayerNormalization, *weights, **config)(call.tensor())
+    if not any(call.node.outputs[1:]):
+        return normalized
+    return normalized, *_statistics(call, config["axis"], config["epsilon"])
+
+
+def _statistics(call: Call, axis: int | list[int], epsilon: float) -> tuple[Tensor, Tensor]:
+    """The mean, and one divided by the deviation, which LayerNormalization may give beside its result."""
+    ops = call.ops
+    dtypes = [call.graph.dtype(name) if name else call.dtype for name in (*call.node.outputs[1:], "")[:2]]
+    mean = call.op(ops.mean, call.tensor(), axis=axis, keepdims=True, suffix="_mean")
+    centred = call.op(ops.subtract, call.tensor(), mean, suffix="_centred")
+    squares = call.op(ops.square, centred, suffix="_squares")
+    variance = call.op(ops.mean, squares, axis=axis, keepdims=True, suffix="_variance")
+    inverse = call.op(ops.rsqrt, ops.add(variance, epsilon), suffix="_inverse_deviation")
+    return call.cast(mean, dtypes[0]), call.cast(inverse, dtypes[1])
 
 
 @lowers("RMSNormalization", layout=last_axes, refuse=_refuse_layer)

@@ -47,4 +47,7 @@ NORMALIZATION = {
         "t = Reshape(m, d) h = Constant<value=double {0.5}>() u = Mul(t, h) b = Constant<value=double {2.0}>() "
         "v = Add(u, b) w = Sqrt(v) y = Div(x, w)",
     ),
+    "layer_normalization_with_statistics": image(
+        "n, m, d = LayerNormalization<axis=1>(x, g) s = Mul(m, d) y = Cast<to=11>(s)", g=(4, 9, 8), within=1e-5
+    ),
 }  # fmt: skip
