@@ -135,7 +135,7 @@ def _convert(name: str, have: Path, out: Path, spec: ModelSpec, converters: Conv
     try:
         if reason:
             raise UnavailableError(reason)
-        converters.get(edge.PROCESS).call(edge.convert, have, out, spec)
+        converters.get(edge.PROCESS).call(child.convert, name, have, out, spec)
         if not out.exists():
             raise ConversionError(f"{name} ended without writing {out.name}")
     except OutputError:

@@ -1,14 +1,18 @@
-"""What the children of a build run besides the conversions: their imports, ahead of time, and their versions."""
+"""What the children of a build run: their imports, ahead of time, the conversions, and their versions."""
 
 from __future__ import annotations
 
 import contextlib
+import gc
 import importlib
+from pathlib import Path
 
+from exporter.base import conversion
+from runtimes.bundle import ModelSpec
 from runtimes.machine import versions_of
 
 _IMPORTS = {
-    "torch": ("torch",),
+    "torch": ("torch", "onnxscript"),
     "tensorflow": ("tensorflow", "keras"),
     "keras-torch": ("torch", "keras"),
     "onnx": ("onnx",),
@@ -26,6 +30,14 @@ def warm(process: str) -> None:
     for name in _IMPORTS[process]:
         with contextlib.suppress(ModuleNotFoundError):
             importlib.import_module(name)
+    # The frameworks' own objects stay, so no later collection needs to look at them.
+    gc.freeze()
+
+
+def convert(name: str, src: Path, out: Path, spec: ModelSpec) -> None:
+    """Run one edge. Graphs are webs of cycles, which would keep their weights in memory through the next edge."""
+    conversion(name).convert(src, out, spec)
+    gc.collect()
 
 
 def versions(process: str) -> dict[str, str]:

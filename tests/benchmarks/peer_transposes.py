@@ -12,8 +12,8 @@ from pathlib import Path
 
 import peers_child as child
 
-from exporter.child import warm
-from exporter.conversions import keras2savedmodel, onnx2keras, savedmodel2tflite
+from exporter.child import convert, warm
+from exporter.conversions import onnx2keras
 from exporter.converters import ENVIRONMENT
 from runtimes.client import Worker
 from runtimes.errors import FwexportError
@@ -52,10 +52,10 @@ def _ours(model: Model, folder: Path, torch: Worker, tensorflow: Worker, litert:
     spec = torch.call(child.build_file, model.name, model.code, model.shape)
     scratch = Path(tempfile.mkdtemp(dir=folder))
     torch.call(child.export_onnx, model.name, scratch / "model.onnx", spec)
-    tensorflow.call(onnx2keras.convert, scratch / "model.onnx", scratch / "model.keras", spec)
+    tensorflow.call(convert, "onnx2keras", scratch / "model.onnx", scratch / "model.keras", spec)
     spec = onnx2keras.artifact_spec(spec)
-    tensorflow.call(keras2savedmodel.convert, scratch / "model.keras", scratch / "saved_model", spec)
-    tensorflow.call(savedmodel2tflite.convert, scratch / "saved_model", scratch / "ours.tflite", spec)
+    tensorflow.call(convert, "keras2savedmodel", scratch / "model.keras", scratch / "saved_model", spec)
+    tensorflow.call(convert, "savedmodel2tflite", scratch / "saved_model", scratch / "ours.tflite", spec)
     return litert.call(child.inspect, scratch / "ours.tflite")
 
 

@@ -30,8 +30,8 @@ import numpy as np
 import peers_child as child
 import psutil
 
-from exporter.child import warm
-from exporter.conversions import keras2savedmodel, onnx2keras, savedmodel2tflite
+from exporter.child import convert, warm
+from exporter.conversions import onnx2keras
 from exporter.converters import ENVIRONMENT
 from runtimes.client import Worker
 from runtimes.machine import versions_of
@@ -87,10 +87,12 @@ def one_net(name: str, folder: Path, arguments: argparse.Namespace) -> dict[str,
             scratch = Path(tempfile.mkdtemp(dir=folder))
             spec = child.spec(name)
             torch.call(child.export_onnx, name, scratch / "model.onnx", spec)
-            tensorflow.call(onnx2keras.convert, scratch / "model.onnx", scratch / "model.keras", spec)
+            tensorflow.call(convert, "onnx2keras", scratch / "model.onnx", scratch / "model.keras", spec)
             spec = onnx2keras.artifact_spec(spec)
-            tensorflow.call(keras2savedmodel.convert, scratch / "model.keras", scratch / "saved_model", spec)
-            tensorflow.call(savedmodel2tflite.convert, scratch / "saved_model", files[OURS], spec)
+            tensorflow.call(
+                convert, "keras2savedmodel", scratch / "model.keras", scratch / "saved_model", spec
+            )
+            tensorflow.call(convert, "savedmodel2tflite", scratch / "saved_model", files[OURS], spec)
 
         def theirs() -> None:
             peer.call(child.convert_by_litert_torch, name, files[LITERT_TORCH], child.SHAPE)
@@ -98,8 +100,8 @@ def one_net(name: str, folder: Path, arguments: argparse.Namespace) -> dict[str,
         ways = {OURS: (ours, [torch, tensorflow]), LITERT_TORCH: (theirs, [peer])}
         taken: dict[str, list[Conversion]] = {way: [] for way in ways}
         for _ in range(1 + arguments.repeat):
-            for way, (convert, workers) in ways.items():
-                taken[way].append(_measured(convert, workers))
+            for way, (run, workers) in ways.items():
+                taken[way].append(_measured(run, workers))
         if arguments.onnx2tf:
             torch.call(child.export_onnx, name, folder / "model.onnx", child.spec(name))
             files[ONNX2TF] = _by_onnx2tf(arguments.onnx2tf, folder)
@@ -166,7 +168,7 @@ def _children() -> Iterator[list[Worker]]:
         yield workers
 
 
-def _measured(convert: Callable[[], None], workers: list[Worker]) -> Conversion:
+def _measured(run: Callable[[], None], workers: list[Worker]) -> Conversion:
     """Run a conversion and watch its processes."""
     processes = [psutil.Process(worker.pid) for worker in workers]
     done, peaks = threading.Event(), [0]
@@ -181,7 +183,7 @@ def _measured(convert: Callable[[], None], workers: list[Worker]) -> Conversion:
     watcher = threading.Thread(target=watch)
     cpu, begin = cpu_s(), perf_counter()
     watcher.start()
-    convert()
+    run()
     wall = perf_counter() - begin
     done.set()
     watcher.join()

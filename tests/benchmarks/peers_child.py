@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import time
 from collections import Counter
 from dataclasses import dataclass
@@ -71,8 +72,9 @@ def predict(name: str, images: Array) -> Array:
 
 
 def export_onnx(name: str, out: Path, spec: ModelSpec) -> None:
-    """The first of our edges, from the module."""
+    """The first of our edges, from the module, as ``exporter.child.convert`` runs it from a source folder."""
     torch2onnx.export(_nets[name], out, spec)
+    gc.collect()
 
 
 def import_litert_torch() -> None:
