@@ -96,6 +96,11 @@ def _read(path: Path) -> Any:
     try:
         return keras.saving.load_model(path, compile=False, safe_mode=True)
     except Exception as error:
+        if "safe_mode" in str(error):
+            raise UnavailableError(
+                f"{path} holds Python code (a Lambda layer), and no code from a file is run here. Where you trust it: "
+                "keras.saving.load_model(path, safe_mode=False)"
+            ) from error
         raise NotAModelError(f"{path} is no Keras file that Keras can load: {error}") from error
 
 
@@ -108,15 +113,26 @@ def _metadata(path: Path) -> dict[str, str]:
 
 
 def _specs(model: Any, named: dict[str, str]) -> tuple[tuple[TensorSpec, ...], tuple[TensorSpec, ...]]:
-    """Shapes of the model; names of the metadata, else of the Input layers and of the layers that give the outputs."""
-    inputs = [tensor.name for tensor in model.inputs]
+    """The model's tensors, by the names of the Input layers and of the layers that give the outputs.
+
+    The metadata, where there are any, have other names, and sizes where the model leaves them free.
+    """
+
+    def specs(tensors: list[Any], names: list[str], known: tuple[TensorSpec, ...]) -> tuple[TensorSpec, ...]:
+        shapes = [tuple(tensor.shape) for tensor in tensors]
+        if known:
+            names = [spec.name for spec in known]
+            pairs = zip(shapes, known, strict=True)
+            shapes = [
+                tuple(said if size is None else size for size, said in zip(shape, spec.shape, strict=True))
+                for shape, spec in pairs
+            ]
+        dtypes = [str(tensor.dtype) for tensor in tensors]
+        return tuple(map(TensorSpec, names, dtypes, shapes))
+
+    spec = msgspec.json.decode(named[METADATA], type=ModelSpec) if named else ModelSpec("", (), ())
     outputs = [tensor._keras_history.operation.name for tensor in model.outputs]
-    if named:
-        spec = msgspec.json.decode(named[METADATA], type=ModelSpec)
-        inputs, outputs = [t.name for t in spec.inputs], [t.name for t in spec.outputs]
-
-    def specs(names: list[str], tensors: list[Any]) -> tuple[TensorSpec, ...]:
-        pairs = zip(names, tensors, strict=True)
-        return tuple(TensorSpec(name, str(tensor.dtype), tuple(tensor.shape)) for name, tensor in pairs)
-
-    return specs(inputs, model.inputs), specs(outputs, model.outputs)
+    return (
+        specs(model.inputs, [tensor.name for tensor in model.inputs], spec.inputs),
+        specs(model.outputs, outputs, spec.outputs),
+    )

@@ -116,7 +116,8 @@ def _mixed(keras: Any, k: Any) -> Any:
 
 
 def _free(keras: Any, k: Any) -> Any:
-    return keras.Sequential([keras.Input((None, None, 3)), k.Conv2D(4, 3), k.GlobalAveragePooling2D()])
+    doubled = k.UpSampling2D(2, interpolation="bilinear")
+    return keras.Sequential([keras.Input((None, None, 3)), k.Conv2D(4, 3, padding="same"), doubled])
 
 
 def _lambda(keras: Any, k: Any) -> Any:
@@ -151,3 +152,13 @@ _NETS: dict[str, Callable[[Any, Any], Any]] = {
     "channels_first": _channels_first,
     "unbuilt": lambda keras, k: keras.Sequential([k.Dense(3, activation="relu")]),
 }
+
+
+def run_keras(path: Path) -> list[tuple[int | None, ...]]:
+    """The shapes of the inputs and outputs that the Keras adapter gives a ``.keras`` file, after a run of it."""
+    from runtimes.adapters import keras as adapter
+    from runtimes.base import SessionOptions, zero_feeds
+
+    session = adapter.load(path, "cpu", SessionOptions())
+    session.run(zero_feeds(session.inputs))
+    return [tensor.shape for tensor in (*session.inputs, *session.outputs)]

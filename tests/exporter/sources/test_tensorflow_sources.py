@@ -19,17 +19,17 @@ from exporter.reference import write_reference
 from exporter.source_folder import SourceFile
 from exporter.source_kind import Given, recognise
 from runtimes.client import Worker
-from runtimes.errors import NotAModelError, UsageError
+from runtimes.errors import NotAModelError, UnavailableError, UsageError
 from runtimes.reference import Reference, open_reference
 
 legacy = pytest.mark.skipif(keras_legacy.check() is not None, reason=str(keras_legacy.check()))
 
 
 class Sources:
-    """Writes files in one child and brings them in another, as a build does."""
+    """Writes files in one child, brings them in another, as a build does, and runs artifacts in a third."""
 
-    def __init__(self, writer: Worker, converters: Converters) -> None:
-        self.writer, self.converters = writer, converters
+    def __init__(self, writer: Worker, converters: Converters, runner: Worker) -> None:
+        self.writer, self.converters, self.runner = writer, converters, runner
 
     def keras(self, name: str, path: Path) -> Given:
         self.writer.call(files.write_keras, name, path)
@@ -48,8 +48,8 @@ def sources() -> Iterator[Sources]:
     env = {
         "PYTHONPATH": str(Path(__file__).parent), "KERAS_BACKEND": "tensorflow", "CUDA_VISIBLE_DEVICES": "-1"
     }  # fmt: skip
-    with Worker(env) as writer, Converters() as converters:
-        yield Sources(writer, converters)
+    with Worker(env) as writer, Converters() as converters, Worker(env) as runner:
+        yield Sources(writer, converters, runner)
 
 
 @pytest.mark.parametrize("file", ["net.keras", "net.h5", "net.json"])
@@ -88,6 +88,8 @@ def test_free_sizes_are_asked_for(sources: Sources, tmp_path: Path) -> None:
         sources.bring(given, tmp_path / "source")
     source = sources.bring(replace(given, inputs=(parse_input("9x7x3"),)), tmp_path / "source")
     assert source.model.inputs[0].shape == (None, 9, 7, 3)
+    found = sources.runner.call(files.run_keras, tmp_path / "source" / source.weights)
+    assert list(map(tuple, found)) == [(None, 9, 7, 3), (None, 18, 14, 4)]
 
 
 def test_code_is_refused_by_name_unless_allowed(sources: Sources, tmp_path: Path) -> None:
@@ -95,8 +97,9 @@ def test_code_is_refused_by_name_unless_allowed(sources: Sources, tmp_path: Path
     with pytest.raises(NotAModelError, match=r"in: twice\. .*--allow-pickle"):
         sources.bring(given, tmp_path / "source")
     source = sources.bring(replace(given, allow_pickle=True), tmp_path / "source")
-    assert source.arguments == {"allow_pickle": True}
     assert sources.reference(tmp_path / "source").refused == ""
+    with pytest.raises(UnavailableError, match="holds Python code"):
+        sources.runner.call(files.run_keras, tmp_path / "source" / source.weights)
 
 
 @pytest.mark.parametrize(
