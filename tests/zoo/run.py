@@ -1,7 +1,7 @@
 """The zoo: every model from its source to the verdict on every artifact, as a table. ``make zoo`` runs it.
 
     python tests/zoo/run.py                      all models
-    python tests/zoo/run.py swin vit             those whose name contains one of these words
+    python tests/zoo/run.py swin hf_             those of this name, or whose names contain this
     python tests/zoo/run.py --resume             those that zoo.json does not have yet
 
 It exits with 1 when a row has neither passed nor a reason in ``explained.py``, or has both, and when a TF Lite file has
@@ -128,14 +128,16 @@ def opened(folder: Path) -> Iterator[Zoo]:
 
 
 def chosen(words: Sequence[str]) -> list[Model]:
-    """The models whose name contains one of the words, whatever their case; all when there is none."""
+    """The models that the words name, or whose names contain them in any case; all when there is no word."""
     if not words:
         return list(MODELS.values())
-    found = [model for model in MODELS.values() if any(word.lower() in model.name.lower() for word in words)]
+    names: set[str] = set()
     for word in words:
-        if not any(word.lower() in model.name.lower() for model in found):
+        found = {word} & set(MODELS) or {name for name in MODELS if word.lower() in name.lower()}
+        if not found:
             sys.exit(f"no model's name contains {word!r}. The models are: {', '.join(MODELS)}.")
-    return found
+        names |= found
+    return [model for model in MODELS.values() if model.name in names]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -143,7 +145,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("words", nargs="*", metavar="WORD", help="only models whose name contains it")
+    parser.add_argument(
+        "words",
+        nargs="*",
+        metavar="WORD",
+        help="only the model of this name, or those whose names contain it",
+    )
     parser.add_argument("--resume", action="store_true", help=f"keep the models that {RESULTS} has")
     parser.add_argument("--keep", action="store_true", help="keep the bundles, of some gigabytes")
     parser.add_argument("-o", dest="out", type=Path, default=Path("build/zoo"), help="where (build/zoo)")

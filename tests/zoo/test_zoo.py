@@ -80,6 +80,6 @@ def test_every_reason_names_a_row_that_there_is() -> None:
 
 
 def test_models_are_chosen_by_a_part_of_their_name() -> None:
-    assert [model.name for model in chosen(["SHUFFLE"])] == ["shufflenet", "shufflenet_v2"]
+    assert [model.name for model in chosen(["SHUFFLE", "swin"])] == ["shufflenet", "shufflenet_v2", "swin"]
     with pytest.raises(SystemExit, match="no model's name contains 'nothing'"):
         chosen(["shuffle", "nothing"])
