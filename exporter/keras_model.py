@@ -11,7 +11,7 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
-from exporter import describe, keras_legacy
+from exporter import describe, keras_content
 from exporter.conversions.onnx2keras.names import Unique
 from exporter.metadata import metadata
 from exporter.source_folder import SOURCE, open_source
@@ -62,7 +62,7 @@ def read(path: Path, weights: Path | None, *, trusted: bool) -> Any:
         if weights is not None:
             model.load_weights(weights)
     except Exception as error:
-        text = keras_legacy.reason(error)
+        text = keras_content.reason(error)
         hint = (
             " Its code is not in the file: where the code is, write a SavedModel with model.export(FOLDER) and give that."
             if "Could not locate class" in text
@@ -77,7 +77,7 @@ def in_float32(model: Any) -> Any:
     import keras
 
     config = json.loads(model.to_json())
-    single = keras_legacy.in_float32(config)
+    single = keras_content.in_float32(config)
     if single == config:
         return model
     copy = keras.models.model_from_json(json.dumps(single))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from exporter import keras_legacy, keras_model, torch_model
+from exporter import keras_content, keras_model, torch_model
 from exporter.base import same_spec
 from exporter.keras_export import for_export, watch
 from exporter.metadata import metadata
@@ -50,6 +50,6 @@ def convert(src: Path, out: Path, spec: ModelSpec) -> None:
         if not failed:
             raise
         raise ConversionError(
-            f"layer {failed[0]} does not run on PyTorch: {keras_legacy.reason(error.__cause__ or error)}"
+            f"layer {failed[0]} does not run on PyTorch: {keras_content.reason(error.__cause__ or error)}"
         ) from error
     torch.jit.save(torch.jit.freeze(traced), str(out), _extra_files=metadata(spec))

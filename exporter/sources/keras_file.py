@@ -5,13 +5,12 @@ All become a ``.keras`` file, except what only tf_keras computes as the file say
 
 from __future__ import annotations
 
-import json
 import shutil
 import zipfile
 from pathlib import Path
 from typing import Any
 
-from exporter import keras_legacy, keras_model, saved_model
+from exporter import keras_content, keras_legacy, keras_model, saved_model
 from exporter.source_folder import open_source
 from exporter.source_kind import Brought, Given
 from exporter.sources import saved_model as saved_model_kind
@@ -36,7 +35,7 @@ def recognises(given: Given) -> bool:
     path = given.path
     if not path.is_file():
         return False
-    return recognised(path) == "keras" or keras_legacy.is_hdf5(path) or _is_network(path)
+    return recognised(path) == "keras" or keras_content.is_hdf5(path) or keras_content.is_network(path)
 
 
 def bring(given: Given, folder: Path) -> Brought:
@@ -71,12 +70,12 @@ def open_session(folder: Path, variant: Variant) -> Session:
 
 def _load(given: Given) -> keras_legacy.Loaded:
     path = given.path
-    config = keras_legacy.config_of(path)
+    config = keras_content.config_of(path)
     if not given.allow_pickle:
-        keras_legacy.refuse_code(path, config)
-    if _is_network(path) and given.weights is None:
+        keras_content.refuse_code(path, config)
+    if keras_content.is_network(path) and given.weights is None:
         raise UsageError(f"{path} holds a network without its weights. Give them too: --weights FILE.h5")
-    if keras_legacy.is_legacy(path):
+    if keras_content.is_legacy(path):
         return keras_legacy.load(path, given.weights, allow_pickle=given.allow_pickle)
     return keras_legacy.Loaded(keras_model.read(path, given.weights, trusted=given.allow_pickle), "keras")
 
@@ -99,21 +98,9 @@ def _as_saved_model(given: Given, loaded: keras_legacy.Loaded, folder: Path) -> 
     )
 
 
-def _is_network(path: Path) -> bool:
-    """Whether it is the JSON that ``model.to_json()`` gives."""
-    with path.open("rb") as stream:
-        if stream.read(1) != b"{":
-            return False
-    try:
-        found = json.loads(path.read_bytes())
-    except ValueError:
-        return False
-    return "class_name" in found and "config" in found
-
-
 def _is_current(path: Path) -> bool:
     """Whether it is a ``.keras`` file of Keras 3, which conversions can read as it is."""
-    return zipfile.is_zipfile(path) and not keras_legacy.is_legacy(path)
+    return zipfile.is_zipfile(path) and not keras_content.is_legacy(path)
 
 
 def _refuse_channels_first(given: Given, model: Any) -> None:

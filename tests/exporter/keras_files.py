@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from exporter import keras_legacy
+from exporter import keras_legacy, keras_upgrade
 from runtimes.base import Array
 
 
@@ -71,7 +71,7 @@ def keras3_predicts_otherwise(path: Path) -> bool:
     import tf_keras
 
     legacy = tf_keras.models.load_model(path, compile=False)
-    config = keras_legacy.upgraded(json.loads(legacy.to_json()))
+    config = keras_upgrade.upgraded(json.loads(legacy.to_json()))
     model = keras.models.model_from_json(json.dumps(config))
     model.set_weights(legacy.get_weights())
     feed = np.random.default_rng(1).random((2, *legacy.inputs[0].shape[1:]), np.float32)

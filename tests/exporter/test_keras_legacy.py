@@ -10,7 +10,7 @@ import keras_files
 import numpy as np
 import pytest
 
-from exporter import keras_legacy
+from exporter import keras_content, keras_legacy
 from runtimes.client import Worker
 from runtimes.errors import NotAModelError, UnavailableError
 
@@ -66,7 +66,7 @@ def test_the_difference_is_one_that_keras_3_does_not_report(child: Worker, tmp_p
 
 def test_an_early_keras_zip_is_one_too(child: Worker, tmp_path: Path) -> None:
     path = child.call(keras_files.write, "lstm", tmp_path, ".keras")
-    assert keras_legacy.version_of(path).startswith("2.")
+    assert keras_content.version_of(path).startswith("2.")
     assert child.call(keras_files.load, path, None) == ("keras", "")
 
 
@@ -103,26 +103,26 @@ def test_what_is_no_keras_file_is_refused(content: bytes, tmp_path: Path) -> Non
     path = tmp_path / "file"
     path.write_bytes(content)
     with pytest.raises(NotAModelError, match="no Keras"):
-        keras_legacy.config_of(path)
+        keras_content.config_of(path)
 
 
 def test_code_is_found_at_any_depth() -> None:
     code = {"class_name": "__lambda__", "config": {"code": "..."}}
     inner = {"class_name": "Lambda", "config": {"name": "inner", "function": code}}
     nested = {"class_name": "Functional", "config": {"name": "net", "layers": [inner]}}
-    assert keras_legacy.code_layers(nested) == {"inner"}
+    assert keras_content.code_layers(nested) == {"inner"}
     dense = {"class_name": "Dense", "config": {"name": "dense", "activation": code}}
-    assert keras_legacy.code_layers({"config": {"layers": [dense]}}) == {"dense"}
+    assert keras_content.code_layers({"config": {"layers": [dense]}}) == {"dense"}
     legacy = {
         "class_name": "Lambda",
         "config": {"name": "old", "function_type": "lambda", "function": ["4wAA"]},
     }
-    assert keras_legacy.code_layers([legacy]) == {"old"}
+    assert keras_content.code_layers([legacy]) == {"old"}
     named = {
         "class_name": "Lambda",
         "config": {"name": "named", "function_type": "function", "function": "relu"},
     }
-    assert keras_legacy.code_layers([named]) == set()
+    assert keras_content.code_layers([named]) == set()
 
 
 def _same(wanted: list[np.ndarray], found: list[np.ndarray]) -> None:  # type: ignore[type-arg]
