@@ -125,20 +125,21 @@ def carry(before: Shape, after: Shape, layout: Layout) -> Layout | None:
     return Layout(_with_ones(carried, after), flat)
 
 
-def gathered(before: Shape, after: Shape, layout: Layout) -> Layout | None:
-    """The layout nearest to ``layout`` in which ``carry`` succeeds: the axes of each run side by side, in ONNX's order.
+def gathered(before: Shape, after: Shape, layout: Layout) -> tuple[Layout, ...]:
+    """The layouts nearest to ``layout`` in which ``carry`` succeeds: the axes of each run side by side, in ONNX's order.
 
-    None when the axes do not pair up in runs.
+    A run stands where its first axis stood, or where its last one did; there is none when the axes do not pair up in runs.
     """
     runs = _runs(before, after)
     if runs is None:
-        return None
+        return ()
     ones = [axis for axis in layout.order if before[axis] == 1]
-    order: list[int] = []
-    for axis in layout.order:
-        if before[axis] != 1 and axis not in order:
-            order += next(sources for sources, _ in runs if axis in sources)
-    return Layout((*order, *ones))
+    lying = [axis for axis in layout.order if before[axis] != 1]
+    run_of = {axis: tuple(sources) for sources, _ in runs for axis in sources}
+    first = dict.fromkeys(run_of[axis] for axis in lying)
+    last = reversed(dict.fromkeys(run_of[axis] for axis in reversed(lying)))
+    orders = dict.fromkeys(tuple(axis for run in order for axis in run) for order in (first, last))
+    return tuple(Layout((*order, *ones)) for order in orders)
 
 
 def _runs(before: Shape, after: Shape) -> list[tuple[list[int], list[int]]] | None:

@@ -114,9 +114,9 @@ def reshape(node: Node, graph: Graph, have: Layouts) -> Ways:
         batch_first = layout.order[0] == 0 and carried.order[0] == 0
         in_place = after.count(None) < 2 or node.op != "Reshape" or batch_first
         return (Assignment((layout, *rest), (carried,)),) if in_place else (ordered,)
-    near = gathered(before, after, layout) if after.count(None) < 2 else None
-    carried = near and carry(before, after, near)
-    return (ordered, Assignment((near, *rest), (carried,))) if near and carried else (ordered,)
+    nearest = gathered(before, after, layout) if after.count(None) < 2 else ()
+    carried_from = [(near, carry(before, after, near)) for near in nearest]
+    return ordered, *(Assignment((near, *rest), (there,)) for near, there in carried_from if there)
 
 
 def keeps_batch(node: Node, graph: Graph) -> bool:

@@ -103,4 +103,10 @@ LAYOUT = {
         "y = Reshape(g, u)",
         x=(N, 3, 5, 8), layout="", w=(8, 6),
     ),
+    # The heads come to stand before the features, with which they are merged, and the sequences stay where they are.
+    "attention_heads_merged_again": case(
+        "t = Transpose<perm=[2,0,1,3]>(x) s = Constant<value_ints=[5,-1,8]>() r = Reshape(t, s) d = MatMul(r, w) "
+        "y = Transpose<perm=[1,0,2]>(d)",
+        x=(N, 2, 5, 4), layout="", w=(8, 6), transposes=1,
+    ),
 }  # fmt: skip
