@@ -104,12 +104,20 @@ class Call:
         return tensor if str(tensor.dtype) == dtype else self.op(self.ops.cast, tensor, dtype, suffix="_cast")
 
     def add(self, first: Tensor, second: Tensor, suffix: str = "") -> Tensor:
-        """Their sum, broadcast as everywhere else."""
-        shapes = [getattr(operand, "shape", ()) for operand in (first, second)]
-        if not misread_as_bias(*shapes):
+        """Their sum, broadcast as everywhere else.
+
+        Of whole numbers it is a difference: TF Lite has no bias of those, and Keras makes one where it can.
+        """
+        shapes = [tuple(getattr(operand, "shape", ())) for operand in (first, second)]
+        whole = (
+            str(getattr(first, "dtype", "")).startswith("int") and () not in shapes and len(set(shapes)) > 1
+        )
+        if not whole and not misread_as_bias(*shapes):
             return self.op(self.ops.add, first, second, suffix=suffix)
-        if not misread_as_bias(*reversed(shapes)):
+        if not whole and not misread_as_bias(*reversed(shapes)):
             return self.op(self.ops.add, second, first, suffix=suffix)
+        if not isinstance(second, self.keras.KerasTensor):
+            return self.op(self.ops.subtract, first, -second, suffix=suffix)
         return self.op(self.ops.subtract, first, self.ops.negative(second), suffix=suffix)
 
     def weights(self, index: int, transposed: bool = False) -> Array:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import replace
 
+from exporter.conversions.onnx2keras.gelu import with_gelu
 from exporter.conversions.onnx2keras.graph import Graph, Node, Shape
 from exporter.conversions.onnx2keras.patterns import (
     with_early_splits,
@@ -23,7 +24,7 @@ _REDUCTION_OF = {"GlobalAveragePool": "ReduceMean", "GlobalMaxPool": "ReduceMax"
 def simplify(graph: Graph) -> Graph:
     """All rewrites, in the order in which they help each other."""
     graph = without_flat_products(with_early_splits(without_shape_arithmetic(graph)))
-    graph = without_kept_axes(with_group_normalization(graph))
+    graph = without_kept_axes(with_gelu(with_group_normalization(graph)))
     return without_dead_nodes(with_fused_biases(without_zero_biases(graph)))
 
 

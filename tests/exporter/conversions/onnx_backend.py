@@ -108,11 +108,11 @@ def every_case() -> list[Case]:
 
 
 def kind_of(reason: str) -> str:
-    """The reason without what is particular to the case: an operator's name, a shape, a value."""
-    operator, colon, rest = reason.partition(": ")
+    """A refusal without what is particular to the case: an operator's name, a shape, a value."""
+    operator, _, rest = reason.partition(": ")
     if rest == "unknown operator":
-        return f"unknown operator {operator}"
-    return re.sub(r"'[^']*'|\d+", "_", rest if colon else reason)
+        return reason
+    return re.sub(r"'[^']*'|\([^()]*\)|(?<![\w.])-?\d[\d.]*", "_", rest or operator)
 
 
 def main(arguments: list[str]) -> int:
@@ -130,7 +130,8 @@ def main(arguments: list[str]) -> int:
         status = "surprises" if problem else "passed" if outcome.status == "passed" else "excluded"
         counts[case[0], status] += 1
         if status == "excluded":
-            reasons[kind_of(outcome.reason if outcome.status == "refused" else excluded.all[case])] += 1
+            by_hand = excluded.by_hand.get(case)
+            reasons[kind_of(outcome.reason) if by_hand is None else by_hand] += 1
     print(f"{'suite':<20}{'passed':>8}{'excluded':>10}{'surprises':>11}")
     for suite in child.SUITES:
         print(

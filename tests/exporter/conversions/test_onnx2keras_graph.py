@@ -76,6 +76,37 @@ def test_a_tensor_in_another_order_joins_a_convolution_channels_last() -> None:
     assert found.steps[0].wants == (channels_last(4), channels_last(4))
 
 
+ROOT = "r = Constant<value=double {1.4142135623730951}>() i = Constant<value=double {0.7071067811865476}>() "
+ROOT += "o = Constant<value=double {1.0}>() h = Constant<value=double {0.5}>() "
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "d = Div(x, r) e = Erf(d) a = Add(e, o) m = Mul(x, a) y = Mul(m, h)",
+        "d = Mul(i, x) e = Erf(d) a = Add(o, e) b = Mul(h, x) y = Mul(b, a)",
+        "d = Mul(x, i) e = Erf(d) a = Add(e, o) b = Mul(a, h) y = Mul(b, x)",
+    ],
+)
+def test_a_gelu_is_found_however_it_is_written(written: str) -> None:
+    found = simplify.simplify(parsed(ROOT + written, x=IMAGE))
+    assert [(node.op, node.inputs) for node in found.nodes] == [("Gelu", ("x",))]
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "d = Div(x, r) e = Erf(d) a = Add(e, h) m = Mul(x, a) y = Mul(m, h)",
+        "d = Div(x, r) e = Erf(d) a = Add(e, o) m = Mul(x2, a) y = Mul(m, h)",
+        "d = Div(x, r) e = Erf(d) a = Add(e, o) m = Mul(x, a) n = Mul(m, h) y = Add(n, a)",
+        "d = Mul(x, h) e = Erf(d) a = Add(e, o) m = Mul(x, a) y = Mul(m, h)",
+    ],
+)
+def test_what_is_no_gelu_stays(written: str) -> None:
+    found = simplify.simplify(parsed(ROOT + written, x=IMAGE, x2=IMAGE))
+    assert "Erf" in {node.op for node in found.nodes}
+
+
 @pytest.mark.parametrize(
     ("first", "second", "misread"),
     [

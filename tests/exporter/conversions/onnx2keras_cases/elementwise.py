@@ -26,6 +26,10 @@ ELEMENTWISE = {
     "add_columns_of_a_cube": case("y = Add(x, x2)", x=(3, 5, 5), x2=(1, 5, 1)),
     "add_two_vectors_across": case("y = Add(x, x2)", x=(1, 5, 1), x2=(1, 1, 5)),
     "add_samples_as_many_as_features": case("y = Add(x, x2)", x=(N, 3), x2=(N, 1)),
+    "gelu_written_out": case(
+        "r = Constant<value=double {1.4142135623730951}>() o = Constant<value=double {1.0}>() h = Constant<value=double {0.5}>() "
+        "d = Div(x, r) e = Erf(d) a = Add(e, o) m = Mul(x, a) y = Mul(m, h)", x=IMAGE, within=1e-7,
+    ),
     "lower_rank_tensor": case("y = Add(x, x2)", x=IMAGE, x2=(9, 8)),
     "lower_rank_columns": case("y = Mul(x2, x)", x=IMAGE, x2=(8,)),
     "mean_of_three": image("a = Neg(x) b = Exp(x) y = Mean(x, a, b)"),

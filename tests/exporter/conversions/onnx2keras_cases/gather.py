@@ -15,6 +15,12 @@ GATHER = {
     "gather_table": case(f"{PLACES} y = Gather(t, i)", x=(N, 5), t=(4, 6)),
     "gather_table_of_vectors": case(f"{PLACES} y = Gather(t, i)", x=(N, 5), t=(4,)),
     "gather_elements": case(f"{PLACES} y = GatherElements<axis=1>(x, i)", x=IMAGE),
+    "gather_elements_of_fewer_rows": case(
+        "i = Constant<value=int64[2,3] {0,4,2,1,1,3}>() y = GatherElements<axis=0>(x, i)",
+        means="i = Constant<value=int64[2,3] {0,4,2,1,1,3}>() s = Constant<value_ints=[0]>() e = Constant<value_ints=[3]>() a = Constant<value_ints=[1]>() "
+        "c = Slice(x, s, e, a) y = GatherElements<axis=0>(c, i)",
+        x=(5, 4), transposes=3,
+    ),
     "gather_nd": case("i = Constant<value=int64[3,2] {0,1,-1,0,2,3}>() y = GatherND(x, i)", x=(4, 5, N, 2), layout=""),
     "gather_nd_within_a_batch": case("i = Constant<value=int64[2,3,1] {0,1,-1,0,2,3}>() y = GatherND<batch_dims=1>(x, i)", x=(2, 4, N)),
     "gather_nd_computed": case(f"{PLACES} y = GatherND(x2, i)", x=(3, 2), x2=(4, 5, 6)),

@@ -17,6 +17,12 @@ SHAPE = {
     "concat_constant": case("y = Concat<axis=2>(c, x)", x=(2, 4, 9, 8), c=(2, 4, 1, 8)),
     "pad_edge": image('p = Constant<value_ints=[0,0,1,2,0,0,3,1]>() y = Pad<mode="edge">(x, p)'),
     "pad_wrap": image('p = Constant<value_ints=[0,0,1,2,0,0,3,1]>() y = Pad<mode="wrap">(x, p)'),
+    "pad_negative": case(
+        "p = Constant<value_ints=[0,0,-1,2,0,0,3,-2]>() y = Pad(x, p)",
+        means="s = Constant<value_ints=[1,0]>() e = Constant<value_ints=[9,6]>() a = Constant<value_ints=[2,3]>() c = Slice(x, s, e, a) "
+        "p = Constant<value_ints=[0,0,0,2,0,0,3,0]>() y = Pad(c, p)",
+        x=IMAGE,
+    ),
     "slice_backwards": image("s = Constant<value_ints=[-1,7]>() e = Constant<value_ints=[-9223372036854775807,1]>() a = Constant<value_ints=[1,2]>() t = Constant<value_ints=[-1,-2]>() y = Slice(x, s, e, a, t)"),
     "slice_channels": image("s = Constant<value_ints=[1]>() e = Constant<value_ints=[3]>() a = Constant<value_ints=[1]>() y = Slice(x, s, e, a)"),
     "slice_steps": image("s = Constant<value_ints=[1,-7]>() e = Constant<value_ints=[9223372036854775807,-1]>() a = Constant<value_ints=[2,3]>() t = Constant<value_ints=[2,3]>() y = Slice(x, s, e, a, t)"),
