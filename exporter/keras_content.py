@@ -103,9 +103,19 @@ def reason(error: BaseException) -> str:
     text = re.sub(r"\x1b\[\d*m", "", str(error))
     text = " ".join(text.partition("Arguments received by")[0].split())
     text = re.sub(r"^Exception encountered when calling [\w.]+\(\)\.\s*", "", text)
-    named = re.search(r"Could not (?:locate|deserialize) \S+ ?'[^']*'", text)
+    named = re.search(r"(?:Could not (?:locate|deserialize) \S+|Unknown layer:) ?'[^']*'", text)
     short = named.group() if named else text.rpartition("Exception encountered: ")[2]
     return short if len(short) <= 300 else f"{short[:297]}..."
+
+
+def with_hint(text: str) -> str:
+    """``text``, and what to do where it says that a class is not known."""
+    if "Could not locate class" not in text and "Unknown layer" not in text:
+        return text
+    return (
+        f"{text}. Its code is not in the file: where the code is, write a SavedModel with model.export(FOLDER) and "
+        "give that."
+    )
 
 
 def _json(path: Path) -> dict[str, Any]:

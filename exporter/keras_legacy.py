@@ -26,6 +26,7 @@ from exporter.keras_content import (
     reason,
     refuse_code,
     version_of,
+    with_hint,
 )
 from exporter.keras_export import MAX_UNROLLED_STEPS
 from exporter.keras_upgrade import plain, upgraded, without_slashes
@@ -110,7 +111,7 @@ def _in_tf_keras(path: Path, weights: Path | None, allow_pickle: bool) -> Any:
             return single
     except Exception as error:
         raise NotAModelError(
-            f"{path} was written by Keras {version_of(path)}, and tf_keras cannot load it: {reason(error)}"
+            f"{path} was written by Keras {version_of(path)}, and tf_keras cannot load it: {with_hint(reason(error))}"
         ) from error
     return model
 

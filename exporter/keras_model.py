@@ -62,13 +62,8 @@ def read(path: Path, weights: Path | None, *, trusted: bool) -> Any:
         if weights is not None:
             model.load_weights(weights)
     except Exception as error:
-        text = keras_content.reason(error)
-        hint = (
-            " Its code is not in the file: where the code is, write a SavedModel with model.export(FOLDER) and give that."
-            if "Could not locate class" in text
-            else ""
-        )
-        raise NotAModelError(f"{path} is no Keras model that can be loaded: {text}.{hint}") from error
+        text = keras_content.with_hint(keras_content.reason(error))
+        raise NotAModelError(f"{path} is no Keras model that can be loaded: {text}") from error
     return model
 
 

@@ -128,12 +128,21 @@ def _tensorflow_call(keras: Any, kinds: Any) -> Any:
     return _image(lambda kinds, x: tf.nn.relu(kinds.Conv2D(4, 3)(x)) * 2.0)(keras, kinds)
 
 
+def _own_layer(keras: Any, kinds: Any) -> Any:
+    class Mine(kinds.Layer):  # type: ignore[misc]
+        def call(self, x: Any) -> Any:
+            return x * 2.0
+
+    return _image(lambda k, x: Mine()(x))(keras, kinds)
+
+
 _NETS: dict[str, Callable[[Any, Any], Any]] = {
     "plain": _plain,
     "nested": _nested,
     "shared": _shared,
     "mixed": _mixed,
     "lambda": _lambda,
+    "own_layer": _own_layer,
     "tensorflow_call": _tensorflow_call,
     "depthwise": _image(lambda k, x: k.ReLU(6.0)(k.DepthwiseConv2D(3)(x))),
     "slashes": _image(lambda k, x: k.Dense(2, name="top/out")(k.Conv2D(4, 3, name="block/conv")(x))),

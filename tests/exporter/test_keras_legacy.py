@@ -17,7 +17,7 @@ from runtimes.errors import NotAModelError, UnavailableError
 IN_KERAS_3 = [
     name
     for name in keras_files.NAMES
-    if name not in ("lambda", "tensorflow_call", "hard_sigmoid", "locally_connected")
+    if name not in ("lambda", "own_layer", "tensorflow_call", "hard_sigmoid", "locally_connected")
 ]
 
 pytestmark = pytest.mark.skipif(keras_legacy.check() is not None, reason=str(keras_legacy.check()))
@@ -82,6 +82,12 @@ def test_code_in_a_file_is_refused_by_the_name_of_its_layer(child: Worker, tmp_p
     with pytest.raises(NotAModelError, match=r"in: twice\. .* --allow-pickle"):
         child.call(keras_files.load, path, None)
     assert child.call(keras_files.load, path, None, True)[0] == "tf_keras"
+
+
+def test_a_layer_without_its_code_is_named(child: Worker, tmp_path: Path) -> None:
+    path = child.call(keras_files.write, "own_layer", tmp_path)
+    with pytest.raises(NotAModelError, match=r"Unknown layer: 'Mine'\. .*model\.export\(FOLDER\)"):
+        child.call(keras_files.load, path, None)
 
 
 def test_weights_without_a_network_are_refused(child: Worker, tmp_path: Path) -> None:
