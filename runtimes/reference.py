@@ -157,12 +157,33 @@ def build(
         single = [result[spec.name] for result in results]
         real = all_roles != "sentinel"
         noise[spec.name] = noise_floor(single, y64[spec.name], spec.kind, real)
+    usable = _usable(all_roles, y64, noise)
+    if not usable.all():
+        notes.append(
+            f"{(~usable).sum()} extreme inputs are left out: the source's own float32 runs are not finite on them"
+        )
+        inputs, y64, noise = (_chosen(group, usable) for group in (inputs, y64, noise))
+        all_roles = all_roles[usable]
+    for spec in outputs:
         refused = refused or refuse_reference(y64[spec.name], noise[spec.name], spec.kind)
     names = tuple(variant.name for variant in runs)
     if generated:
         all_roles = np.where(all_roles == "real", "generated", all_roles)
         pool, labels, pool64 = _first(pool, 0), labels[:0], _first(pool64, 0)
     return Reference(inputs, all_roles, y64, noise, pool, labels, pool64, names, refused, tuple(notes))
+
+
+def _usable(roles: Array, y64: Mapping[str, Array], noise: Mapping[str, Array]) -> Array:
+    """Every real sample, and the sentinels on which the source gives finite numbers; shape (n,) bool."""
+    usable = np.ones(len(roles), bool)
+    for name in y64:
+        finite = np.isfinite(y64[name].reshape(len(roles), -1)).all(axis=1) & np.isfinite(noise[name])
+        usable &= finite | (roles != "sentinel")
+    return usable
+
+
+def _chosen(arrays: Mapping[str, Array], which: Array) -> dict[str, Array]:
+    return {name: array[which] for name, array in arrays.items()}
 
 
 def choose_samples(y64: Array, kind: str) -> tuple[Array, Array]:

@@ -71,6 +71,21 @@ def test_float64_that_is_float32_is_refused() -> None:
     assert "computed in float32" in made.refused
 
 
+@pytest.mark.parametrize(("limit", "refused"), [(29.0, False), (1.0, True)])
+def test_only_a_made_up_input_may_overflow(limit: float, refused: bool) -> None:
+    class Overflowing(Linear):
+        def run(self, feeds: Feeds) -> dict[str, Array]:
+            y = super().run(feeds)["y"]
+            y[(feeds["x"].sum(axis=(1, 2, 3)) > limit) & (self.precision == "float32")] = np.inf
+            return {"y": y}
+
+    made = build(Overflowing, *heldout(80), variants(1, False), (Y,))
+    assert bool(made.refused) == refused
+    assert np.isfinite(made.noise["y"][made.roles == "sentinel"]).all()
+    assert len(made.inputs["x"]) == len(made.y64["y"]) == len(made.noise["y"]) == len(made)
+    assert any("extreme inputs are left out" in note for note in made.notes)
+
+
 def test_the_smallest_margins_of_the_rest_are_chosen() -> None:
     y64 = np.zeros((100, 3))
     y64[:, 0] = np.arange(100, 0, -1)
