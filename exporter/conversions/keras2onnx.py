@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from exporter import keras_model, onnx_writer
 from exporter.base import same_spec
-from exporter.frozen_graph import freeze
-from exporter.keras_export import for_export
+from exporter.frameworks import keras_model, onnx_writer
+from exporter.frameworks.frozen_graph import freeze
+from exporter.frameworks.keras_export import for_export
 from runtimes.bundle import ModelSpec
 
 SOURCE = "keras"

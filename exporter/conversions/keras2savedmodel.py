@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from exporter import keras_model, saved_model
 from exporter.base import same_spec
-from exporter.keras_export import for_export
+from exporter.frameworks import keras_model, saved_model
+from exporter.frameworks.keras_export import for_export
 from runtimes.bundle import ModelSpec
 
 SOURCE = "keras"

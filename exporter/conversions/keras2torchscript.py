@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from exporter import keras_content, keras_model, torch_model
 from exporter.base import same_spec
-from exporter.keras_export import for_export, watch
+from exporter.frameworks import keras_content, keras_model, torch_model
+from exporter.frameworks.keras_export import for_export, watch
 from exporter.metadata import metadata
 from runtimes.bundle import ModelSpec
 from runtimes.errors import ConversionError

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from exporter import keras_model, onnx_writer, saved_model
 from exporter.base import same_spec
-from exporter.frozen_graph import freeze
+from exporter.frameworks import keras_model, onnx_writer, saved_model
+from exporter.frameworks.frozen_graph import freeze
 from runtimes.bundle import ModelSpec
 
 SOURCE = "savedmodel"

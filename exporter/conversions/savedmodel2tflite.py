@@ -10,10 +10,10 @@ import re
 import zipfile
 from pathlib import Path
 
-from exporter import keras_model
 from exporter.base import same_spec
+from exporter.frameworks import keras_model
+from exporter.frameworks.saved_model import SERVING, VERSION
 from exporter.metadata import metadata
-from exporter.saved_model import SERVING, VERSION
 from runtimes.bundle import ModelSpec
 from runtimes.errors import ConversionError
 

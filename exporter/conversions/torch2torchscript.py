@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from exporter import torch_model
 from exporter.base import same_spec
+from exporter.frameworks import torch_model
 from exporter.metadata import metadata
 from runtimes.bundle import ModelSpec
 

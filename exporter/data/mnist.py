@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from exporter.data import Dataset, no_place
-from exporter.keras_download import download
+from exporter.frameworks.keras_download import download
 
 LABELS = tuple("0123456789")
 

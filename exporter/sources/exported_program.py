@@ -7,7 +7,7 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
-from exporter import torch_model
+from exporter.frameworks import torch_model
 from exporter.source_folder import open_source
 from exporter.source_kind import Brought, Given
 from runtimes.base import Session

@@ -12,8 +12,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from exporter import torch_model, torch_weights
-from exporter.huggingface_pixels import operations
+from exporter.frameworks import torch_model, torch_weights
+from exporter.frameworks.huggingface_pixels import operations
 from exporter.source_folder import open_source
 from exporter.source_kind import Brought, Given, missing
 from runtimes.base import Session

@@ -10,7 +10,7 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
-from exporter import keras_content, keras_legacy, keras_model, saved_model
+from exporter.frameworks import keras_content, keras_legacy, keras_model, saved_model
 from exporter.source_folder import open_source
 from exporter.source_kind import Brought, Given
 from exporter.sources import saved_model as saved_model_kind

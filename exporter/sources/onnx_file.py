@@ -6,8 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
-from exporter import describe, onnx_model
+from exporter import describe
 from exporter.conversions.onnx2keras.graph import OLDEST_OPSET
+from exporter.frameworks import onnx_model
 from exporter.metadata import metadata
 from exporter.source_kind import Brought, Given, missing
 from runtimes.base import Session

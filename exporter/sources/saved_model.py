@@ -8,11 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from exporter import describe, keras_model, saved_model
-from exporter.frozen_graph import freeze
+from exporter import describe
+from exporter.frameworks import keras_model, saved_model
+from exporter.frameworks.frozen_graph import freeze
+from exporter.frameworks.tensorflow_session import TensorflowSession
 from exporter.source_folder import open_source
 from exporter.source_kind import Brought, Given
-from exporter.tensorflow_session import TensorflowSession
 from runtimes.base import Session
 from runtimes.bundle import ModelSpec, TensorSpec
 from runtimes.errors import ConversionError, NotAModelError

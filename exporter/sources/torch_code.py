@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from exporter import torch_model, torch_weights
+from exporter.frameworks import torch_model, torch_weights
 from exporter.source_folder import open_source
 from exporter.source_kind import Brought, Given
 from runtimes.base import Session

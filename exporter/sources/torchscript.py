@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from exporter import torch_model
+from exporter.frameworks import torch_model
 from exporter.source_folder import open_source
 from exporter.source_kind import Brought, Given
 from runtimes.base import Session

@@ -1,4 +1,4 @@
-"""TensorFlow functions for the tests of ``exporter.frozen_graph``, run in a child process."""
+"""TensorFlow functions for the tests of ``exporter.frameworks.frozen_graph``, run in a child process."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from exporter.float64_graph import as_float64
-from exporter.frozen_graph import freeze
+from exporter.frameworks.float64_graph import as_float64
+from exporter.frameworks.frozen_graph import freeze
 from runtimes.base import Array
 
 

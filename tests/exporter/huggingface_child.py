@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from exporter import huggingface_pixels
+from exporter.frameworks import huggingface_pixels
 from exporter.sources import huggingface
 from runtimes.reference import Variant
 

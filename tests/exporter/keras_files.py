@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from exporter import keras_legacy, keras_upgrade
+from exporter.frameworks import keras_legacy, keras_upgrade
 from runtimes.base import Array
 
 

@@ -1,10 +1,10 @@
-"""What the tests of ``exporter/keras_model.py`` run in their TensorFlow child."""
+"""What the tests of ``exporter/frameworks/keras_model.py`` run in their TensorFlow child."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from exporter import keras_model
+from exporter.frameworks import keras_model
 from runtimes.bundle import ModelSpec
 
 

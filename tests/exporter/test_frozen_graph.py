@@ -9,7 +9,7 @@ import frozen_graph_child as child
 import numpy as np
 import pytest
 
-from exporter.float64_graph import interpolation
+from exporter.frameworks.float64_graph import interpolation
 from runtimes.client import Worker
 from runtimes.errors import ConversionError, UnavailableError
 from runtimes.parity import refuse_reference

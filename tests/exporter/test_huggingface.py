@@ -17,7 +17,7 @@ from PIL import Image
 
 from exporter.bring import bring
 from exporter.converters import Converters
-from exporter.huggingface_pixels import operations
+from exporter.frameworks.huggingface_pixels import operations
 from exporter.preprocess_option import parse
 from exporter.reference import write_reference
 from exporter.source_folder import open_source

@@ -10,7 +10,7 @@ import keras_files
 import numpy as np
 import pytest
 
-from exporter import keras_content, keras_legacy
+from exporter.frameworks import keras_content, keras_legacy
 from runtimes.client import Worker
 from runtimes.errors import NotAModelError, UnavailableError
 

@@ -6,7 +6,7 @@ import itertools
 
 import pytest
 
-from exporter.keras_pool_pads import extra
+from exporter.frameworks.keras_pool_pads import extra
 
 
 def windows(size: int, pads: tuple[int, int], window: int, stride: int) -> list[set[int]]:

@@ -16,7 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from exporter import keras_model
+from exporter.frameworks import keras_model
 from runtimes.bundle import ModelSpec, TensorSpec
 from runtimes.errors import ConversionError
 

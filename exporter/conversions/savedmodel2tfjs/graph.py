@@ -11,7 +11,7 @@ from typing import Any
 
 from exporter.conversions.savedmodel2tfjs import prelu
 from exporter.conversions.savedmodel2tfjs.substitutes import SUBSTITUTES
-from exporter.graph_substitutes import substitute, without_compiled_calls
+from exporter.frameworks.graph_substitutes import substitute, without_compiled_calls
 from runtimes.bundle import ModelSpec
 from runtimes.errors import ConversionError
 

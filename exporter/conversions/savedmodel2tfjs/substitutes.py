@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from exporter.graph_substitutes import conv2d, erfc, sign_bit, softsign
+from exporter.frameworks.graph_substitutes import conv2d, erfc, sign_bit, softsign
 from runtimes.base import Array
 
 

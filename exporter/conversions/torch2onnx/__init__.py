@@ -9,9 +9,9 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-from exporter import torch_model
 from exporter.base import same_spec
 from exporter.conversions.torch2onnx.decompose import decompose_in_place
+from exporter.frameworks import torch_model
 from exporter.metadata import metadata
 from runtimes.bundle import ModelSpec
 from runtimes.errors import ConversionError

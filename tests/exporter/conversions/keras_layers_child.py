@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from keras_layers import LONG, NETS
 
-from exporter import keras_model
+from exporter.frameworks import keras_model
 from exporter.source_folder import SCHEMA, SourceFile, save_source
 from exporter.source_kind import Given
 from runtimes import base, parity

@@ -14,7 +14,7 @@ import numpy as np
 from onnx2keras_cases import CASES, Case
 
 from exporter.conversions import onnx2keras
-from exporter.keras_export import for_export
+from exporter.frameworks.keras_export import for_export
 from runtimes.base import Array
 from runtimes.bundle import ModelSpec, TensorSpec
 

@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 import tensorflow_files as files
 
-from exporter import keras_legacy
 from exporter.bring import bring
 from exporter.converters import Converters
 from exporter.describe import parse_input
+from exporter.frameworks import keras_legacy
 from exporter.reference import write_reference
 from exporter.source_folder import SourceFile
 from exporter.source_kind import Given, recognise

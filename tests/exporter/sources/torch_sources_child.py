@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from exporter import torch_weights
+from exporter.frameworks import torch_weights
 
 ARRAY = np.ndarray[Any, Any]
 

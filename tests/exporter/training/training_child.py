@@ -22,7 +22,7 @@ def torch_accuracy(folder: Path) -> float:
     """Rebuilt from source.json alone."""
     import torch
 
-    from exporter import torch_model
+    from exporter.frameworks import torch_model
 
     inputs, labels = _inputs(folder)
     with torch.inference_mode():

@@ -15,7 +15,7 @@ from typing import Any, cast
 
 import numpy as np
 
-from exporter import keras_lean, keras_pool_pads
+from exporter.frameworks import keras_conv_transpose, keras_lean, keras_pool_pads
 
 # A recurrent layer over more steps stays a loop: unrolled, its graph would be the larger problem.
 MAX_UNROLLED_STEPS = 128
@@ -82,7 +82,7 @@ def _lean(model: Any) -> None:
         if isinstance(layer, (layers.Conv1DTranspose, layers.Conv2DTranspose)):
             crop = _cropping(layer, model)
             nothing = ((0, 0),) * len(layer.kernel_size)
-            _replace(layer, keras_lean.conv_transpose(nothing if crop is None else _pairs(crop)))
+            _replace(layer, keras_conv_transpose.conv_transpose(nothing if crop is None else _pairs(crop)))
             if crop is not None:
                 _replace(crop, lambda layer, original, x: x)
         elif type(layer) in calls:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import importlib.util
 from pathlib import Path
 
-from exporter.frozen_graph import Frozen
-from exporter.graph_substitutes import erfc, expm1, sign_bit, substitute
+from exporter.frameworks.frozen_graph import Frozen
+from exporter.frameworks.graph_substitutes import erfc, expm1, sign_bit, substitute
 from exporter.metadata import metadata
 from runtimes.bundle import ModelSpec
 from runtimes.errors import ConversionError

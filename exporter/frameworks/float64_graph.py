@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from exporter.frozen_graph import Frozen
-from exporter.graph_substitutes import Substitute, conv2d, sign_bit, substitute
+from exporter.frameworks.frozen_graph import Frozen
+from exporter.frameworks.graph_substitutes import Substitute, conv2d, sign_bit, substitute
 from runtimes.base import Array
 from runtimes.errors import UnavailableError
 

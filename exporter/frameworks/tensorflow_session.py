@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from exporter.float64_graph import as_float64
-from exporter.frozen_graph import freeze
+from exporter.frameworks.float64_graph import as_float64
+from exporter.frameworks.frozen_graph import freeze
 from runtimes.base import Array, Feeds, Session
 from runtimes.bundle import ModelSpec
 from runtimes.reference import Variant

@@ -11,12 +11,13 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
-from exporter import describe, keras_content
+from exporter import describe
 from exporter.conversions.onnx2keras.names import Unique
+from exporter.frameworks import keras_content
+from exporter.frameworks.tensorflow_session import TensorflowSession
 from exporter.metadata import metadata
 from exporter.source_folder import SOURCE, open_source
 from exporter.source_kind import Given
-from exporter.tensorflow_session import TensorflowSession
 from runtimes.base import Session
 from runtimes.bundle import ModelSpec, TensorSpec
 from runtimes.errors import NotAModelError

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from exporter.graph_substitutes import without_compiled_calls
+from exporter.frameworks.graph_substitutes import without_compiled_calls
 from runtimes.errors import ConversionError
 
 _RESOURCE = 20  # the DataType's number

@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from exporter.keras_content import (
+from exporter.frameworks.keras_content import (
     HALF_POLICIES,
     config_of,
     in_float32,
@@ -28,8 +28,8 @@ from exporter.keras_content import (
     version_of,
     with_hint,
 )
-from exporter.keras_export import MAX_UNROLLED_STEPS
-from exporter.keras_upgrade import plain, upgraded, without_slashes
+from exporter.frameworks.keras_export import MAX_UNROLLED_STEPS
+from exporter.frameworks.keras_upgrade import plain, upgraded, without_slashes
 from runtimes.base import Array
 from runtimes.errors import NotAModelError, UnavailableError
 
