@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -121,3 +122,22 @@ def test_an_environment_is_added_and_removed_and_telemetry_is_off() -> None:
 def test_a_full_disk_in_the_child_is_an_output_error() -> None:
     with Worker(ENV) as worker, pytest.raises(OutputError, match="no space left"):
         worker.call(children.fill_the_disk)
+
+
+def test_a_busy_child_ends_with_a_parent_that_was_killed() -> None:
+    code = (
+        "import time, children\n"
+        "from runtimes.client import Worker\n"
+        f"worker = Worker({ENV!r})\n"
+        "worker.start(children.sleep, 600.0)\n"
+        "print(worker.pid, flush=True)\n"
+        "time.sleep(600)\n"
+    )
+    command = [sys.executable, "-P", "-c", code]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=os.environ | ENV) as parent:
+        assert parent.stdout is not None
+        child = int(parent.stdout.readline())
+        time.sleep(1)
+        assert Path(f"/proc/{child}").exists()
+        parent.kill()
+    assert gone(child)
