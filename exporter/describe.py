@@ -144,13 +144,20 @@ def _guess(given: Given, spec: TensorSpec, usual: str) -> str:
 
 
 def outputs(
-    names: Sequence[str], runs: Sequence[Sequence[Array]], batch: int | None, kind: OutputKind = ""
+    names: Sequence[str],
+    runs: Sequence[Sequence[Array]],
+    inputs: Sequence[TensorSpec],
+    kind: OutputKind = "",
 ) -> tuple[TensorSpec, ...]:
     """The outputs, from what the model gave for two batches (or one, where the batch is fixed).
 
     ``runs[i][j]`` is output j of run i. An axis that differs between the runs follows the batch. Without ``kind``, a
-    first output of rank 2 is taken for probabilities when every row is one, else for logits.
+    first output of rank 2 is taken for probabilities when every row is one, else for logits. What comes out of an image
+    with four axes is laid out as the image is.
     """
+    batch = inputs[0].shape[0]
+    images = [spec.layout for spec in inputs if spec.kind == "image"]
+    layouts = {2: "NC", 4: images[0] if images else ""}
     specs = []
     for place, name in enumerate(names):
         arrays = [run[place] for run in runs]
@@ -161,7 +168,7 @@ def outputs(
         what: Kind = "tensor"
         if place == 0 and len(shape) == 2 and arrays[0].dtype.kind == "f":
             what = kind or guess_kind(arrays)
-        specs.append(TensorSpec(name, arrays[0].dtype.name, shape, "NC" if len(shape) == 2 else "", what))
+        specs.append(TensorSpec(name, arrays[0].dtype.name, shape, layouts.get(len(shape), ""), what))
     return tuple(specs)
 
 

@@ -83,6 +83,14 @@ def noise_floor(runs: Sequence[Array], y64: Array, kind: Kind, real: Array) -> A
     return noise
 
 
+def saturated(y64: Array, kind: Kind) -> Array:
+    """Samples whose probabilities are one class and nothing else, below SMALLEST_P: no noise can be seen through them."""
+    if kind != "probabilities":
+        return np.zeros(len(y64), bool)
+    found: Array = (_flat(y64) >= SMALLEST_P).sum(axis=1) < 2
+    return found
+
+
 def refuse_reference(y64: Array, noise: Array, kind: Kind) -> str:
     """Why this y64 cannot judge anything, or "": the classic trap is float64 that was computed in float32.
 

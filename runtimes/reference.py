@@ -25,7 +25,7 @@ from runtimes.base import Array, Feeds, Session
 from runtimes.bundle import TensorSpec
 from runtimes.errors import ConversionError, UnavailableError, UsageError
 from runtimes.files import write_npz
-from runtimes.parity import margins, noise_floor, refuse_reference
+from runtimes.parity import margins, noise_floor, refuse_reference, saturated
 
 REFERENCE = "reference.npz"
 
@@ -157,10 +157,10 @@ def build(
         single = [result[spec.name] for result in results]
         real = all_roles != "sentinel"
         noise[spec.name] = noise_floor(single, y64[spec.name], spec.kind, real)
-    usable = _usable(all_roles, y64, noise)
+    usable = _usable(all_roles, y64, noise, outputs)
     if not usable.all():
         notes.append(
-            f"{(~usable).sum()} extreme inputs are left out: the source's own float32 runs are not finite on them"
+            f"{(~usable).sum()} extreme inputs are left out: on them the source is not finite in float32, or saturated"
         )
         inputs, y64, noise = (_chosen(group, usable) for group in (inputs, y64, noise))
         all_roles = all_roles[usable]
@@ -173,12 +173,15 @@ def build(
     return Reference(inputs, all_roles, y64, noise, pool, labels, pool64, names, refused, tuple(notes))
 
 
-def _usable(roles: Array, y64: Mapping[str, Array], noise: Mapping[str, Array]) -> Array:
-    """Every real sample, and the sentinels on which the source gives finite numbers; shape (n,) bool."""
+def _usable(
+    roles: Array, y64: Mapping[str, Array], noise: Mapping[str, Array], outputs: Sequence[TensorSpec]
+) -> Array:
+    """Every real sample, and the sentinels on which the source gives finite numbers that can differ; shape (n,) bool."""
     usable = np.ones(len(roles), bool)
-    for name in y64:
-        finite = np.isfinite(y64[name].reshape(len(roles), -1)).all(axis=1) & np.isfinite(noise[name])
-        usable &= finite | (roles != "sentinel")
+    for spec in outputs:
+        exact = y64[spec.name]
+        finite = np.isfinite(exact.reshape(len(roles), -1)).all(axis=1) & np.isfinite(noise[spec.name])
+        usable &= (finite & ~saturated(exact, spec.kind)) | (roles != "sentinel")
     return usable
 
 

@@ -122,7 +122,7 @@ def model_spec(model: Any, given: Given) -> ModelSpec:
     names = Unique()
     histories = [tensor._keras_history for tensor in keras.tree.flatten(model.outputs)]
     outputs = [names.take((getattr(made, "operation", None) or made.layer).name) for made in histories]
-    specs = describe.outputs(outputs, runs, fixed, given.output_kind)
+    specs = describe.outputs(outputs, runs, inputs, given.output_kind)
     return ModelSpec(given.name, inputs, specs, given.labels, given.preprocessing or ())
 
 

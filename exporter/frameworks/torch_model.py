@@ -62,7 +62,7 @@ def model_spec(
             raise NotAModelError(
                 f"{given.source} does not run on inputs of shape {shapes}: {type(error).__name__}: {error}.{hint}"
             ) from error
-    outputs = describe.outputs(names or output_names(found_outputs), runs, fixed, given.output_kind)
+    outputs = describe.outputs(names or output_names(found_outputs), runs, inputs, given.output_kind)
     return ModelSpec(given.name, inputs, outputs, given.labels, given.preprocessing or ())
 
 

@@ -150,3 +150,9 @@ def test_pairwise_agreement_is_a_share() -> None:
 def test_one_score_a_sample_has_no_margin_to_lose() -> None:
     assert parity.margins(np.ones((3, 1))).tolist() == [np.inf] * 3
     assert parity.defects(np.zeros(3, int), np.ones((3, 1)), np.full(3, 1e-8), "logits").tolist() == []
+
+
+def test_a_saturated_softmax_is_seen_as_one() -> None:
+    y64 = np.array([[1.0, 1e-31, 0.0], [1 - 1e-20, 1e-20, 1e-40], [0.3, 0.3, 0.4]])
+    assert parity.saturated(y64, "probabilities").tolist() == [True, False, False]
+    assert not parity.saturated(y64, "logits").any()

@@ -23,9 +23,6 @@ TRANSPOSES = {
     "hf_beit": 8,
     "hf_swin": 24,
     "mobilevit": 10,
-    "unet_transposed": 1,
-    "unet_bilinear": 1,
-    "segmenter_interpolate": 2,
     "cnn_1d": 1,
     "tcn": 1,
 }
