@@ -72,6 +72,11 @@ class Graph:
             )
         return value.shape
 
+    def knows(self, name: str) -> bool:
+        """Whether at least the rank of a value is known."""
+        value = self.values.get(name)
+        return value is not None and value.shape is not None
+
     def rank(self, name: str) -> int:
         """The number of axes of a value."""
         return len(self.shape(name))

@@ -84,11 +84,6 @@ def _refused_type(node: Node, graph: Graph) -> str | None:
     return next((dtype for dtype in found if dtype not in (*_TYPES, "unknown")), None)
 
 
-def _known(name: str, graph: Graph) -> bool:
-    value = graph.values.get(name)
-    return value is not None and value.shape is not None
-
-
 def check_supported(graph: Graph) -> None:
     """Raise one ConversionError that lists every node that cannot be lowered, and why."""
     problems = [] if graph.inputs else ["it has no inputs, and a Keras model must have one"]
@@ -101,7 +96,7 @@ def check_supported(graph: Graph) -> None:
     for node in graph.nodes:
         operator = operators().get(node.op)
         unknown = next(
-            (name for name in (*node.inputs, *node.outputs) if name and not _known(name, graph)), None
+            (name for name in (*node.inputs, *node.outputs) if name and not graph.knows(name)), None
         )
         if operator is None:
             problems.append(f"{node}: unknown operator")

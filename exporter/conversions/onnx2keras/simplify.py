@@ -22,8 +22,14 @@ _REDUCTION_OF = {"GlobalAveragePool": "ReduceMean", "GlobalMaxPool": "ReduceMax"
 
 
 def simplify(graph: Graph) -> Graph:
-    """All rewrites, in the order in which they help each other."""
-    graph = without_flat_products(with_early_splits(without_shape_arithmetic(graph)))
+    """All rewrites, in the order in which they help each other; the first two alone where a shape is not known.
+
+    Such a graph is refused, with every node whose shape is missing, unless what is left of it knows all its shapes.
+    """
+    graph = without_dead_nodes(without_shape_arithmetic(graph))
+    if not all(graph.knows(name) for node in graph.nodes for name in node.outputs if name):
+        return graph
+    graph = without_flat_products(with_early_splits(graph))
     graph = without_kept_axes(with_gelu(with_group_normalization(graph)))
     return without_dead_nodes(with_fused_biases(without_zero_biases(graph)))
 
