@@ -10,6 +10,7 @@ from typing import Any, Literal, TypeVar
 import msgspec
 
 from runtimes.errors import UsageError
+from runtimes.explanation import Explanation
 from runtimes.files import write_atomically
 from runtimes.machine import Machine, same
 
@@ -27,9 +28,12 @@ Outcome = Literal["passed", "mismatch", "inconclusive", "unavailable", "failed",
 class VerifyRow:
     """The verdict on one artifact in one runtime on one device. A figure that was not reached is None.
 
-    ``n`` counts the samples under the noise rule, ``samples`` says whether they were real; ``max_noise_ratio`` is
-    their largest e/n, ``max_abs_error`` the largest difference of an output element from y64; ``top1_agreement`` and
-    ``accuracy`` are over the ``heldout_n`` real samples.
+    ``n`` counts the samples under the noise rule, ``samples`` says whether they were real, ``noise`` whether the
+    source's own was measured; ``max_noise_ratio`` is their largest e/n, ``max_abs_error`` the largest difference of
+    an output element from y64, ``sqnr_db`` the signal to noise ratio of all outputs in dB. ``top1_agreement`` is over
+    the ``heldout_n`` real samples, the accuracies over those of them with a label; ``accuracy_change`` is the
+    artifact's less the source's, ``mcnemar_p`` the chance of one as large by luck. Intervals are of 95 %.
+    ``needed_n`` is how many real samples would decide an inconclusive row.
     """
 
     source: str
@@ -44,12 +48,21 @@ class VerifyRow:
     max_noise_ratio: float | None = None
     median_noise_ratio: float | None = None
     max_abs_error: float | None = None
+    noise: Literal["measured", "estimated"] = "measured"
+    sqnr_db: float | None = None
     top1_agreement: float | None = None
+    top1_interval: tuple[float, float] | None = None
     accuracy: float | None = None
+    source_accuracy: float | None = None
+    accuracy_change: float | None = None
+    accuracy_change_interval: tuple[float, float] | None = None
+    mcnemar_p: float | None = None
     heldout_n: int = 0
+    needed_n: int | None = None
     device_proof: str = ""
     artifact_sha256: str = ""
     versions: dict[str, str] = field(default_factory=dict)
+    explanation: Explanation | None = None
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ cannot run is a row that says why, and is never a passed one.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -69,11 +69,7 @@ def verify(folder: Path, options: VerifyOptions, pool: Pool, on_row: OnRow | Non
     created = datetime.now(UTC).isoformat(timespec="seconds")
     rows: list[VerifyRow] = []
     predictions = read_npz(out / PREDICTIONS) if kept else {}
-    for position, cell in enumerate(chosen):
-        # The next child loads while this one answers: more at once would stretch the load times that bench shows.
-        for ahead in chosen[position : position + 2]:
-            _start(ahead, pool)
-        row, top1 = _verify_cell(cell, bundle, reference, pool)
+    for cell, row, top1 in judge_cells(chosen, reference, pool):
         rows.append(row)
         predictions.pop(cell.name, None)
         if top1 is not None:
@@ -87,6 +83,17 @@ def verify(folder: Path, options: VerifyOptions, pool: Pool, on_row: OnRow | Non
         save(out / VERIFY, VerifyResult(SCHEMA, created, state, tuple(rows), reference.notes))
     write_npz(out / PREDICTIONS, predictions)
     return VerifyResult(SCHEMA, created, state, tuple(rows), reference.notes)
+
+
+def judge_cells(
+    chosen: Sequence[Cell], reference: Reference, pool: Pool
+) -> Iterator[tuple[Cell, VerifyRow, Array | None]]:
+    """Each cell with its row and, where there is one, the class it gave to each held-out sample."""
+    for position, cell in enumerate(chosen):
+        # The next child loads while this one answers: more at once would stretch the load times that bench shows.
+        for ahead in chosen[position : position + 2]:
+            _start(ahead, pool)
+        yield cell, *_verify_cell(cell, reference, pool)
 
 
 def _unreachable(bundle: Bundle) -> list[VerifyRow]:
@@ -108,11 +115,9 @@ def _start(cell: Cell, pool: Pool) -> None:
     pool.session(cell)
 
 
-def _verify_cell(
-    cell: Cell, bundle: Bundle, reference: Reference, pool: Pool
-) -> tuple[VerifyRow, Array | None]:
+def _verify_cell(cell: Cell, reference: Reference, pool: Pool) -> tuple[VerifyRow, Array | None]:
     """One row, and the class of each held-out sample where there is one."""
-    artifact = cell.described
+    artifact, bundle = cell.described, cell.bundle
     row = VerifyRow(
         source=cell.source,
         artifact=cell.artifact,
