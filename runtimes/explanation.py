@@ -1,0 +1,48 @@
+"""Why a row is a mismatch, as data: the first layer that leaves the noise band, and the faults under which it fits."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Where = Literal["outputs", "inputs", "source"]
+
+
+@dataclass(frozen=True)
+class Cause:
+    """A fault that restores parity when it is undone on the inputs or outputs, or done to the source.
+
+    ``name`` is of the closed list that CONTRIBUTING.md explains; ``detail`` says it of this model in a sentence.
+    """
+
+    name: str
+    where: Where
+    detail: str
+    max_noise_ratio: float
+
+
+@dataclass(frozen=True)
+class LayerError:
+    """One layer of the source, in the order of computation, beside what the artifact computes there.
+
+    ``ratio`` is the largest e/n (see ``runtimes.parity``) of the artifact's closest tensor; None where the artifact
+    has no tensor to compare, because the layer was folded into another.
+    """
+
+    name: str
+    op: str
+    ratio: float | None = None
+    tensor: str = ""
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """What ``verify --explain`` found. ``first_layers`` is the first span that diverges, in order: one layer, or those
+    that the artifact computes as one; empty when it was not found, and ``notes`` say why.
+    """
+
+    first_layers: tuple[str, ...] = ()
+    last_good: str = ""
+    layers: tuple[LayerError, ...] = ()
+    causes: tuple[Cause, ...] = ()
+    notes: tuple[str, ...] = ()
