@@ -21,11 +21,20 @@ Kind = Literal["image", "logits", "probabilities", "tensor"]
 
 
 @dataclass(frozen=True)
+class Quantization:
+    """What the integers of a tensor stand for: ``scale * (integer - zero_point)``."""
+
+    scale: float
+    zero_point: int
+
+
+@dataclass(frozen=True)
 class TensorSpec:
     """One input or output.
 
     ``shape`` has None where an axis is dynamic. ``layout`` names each axis with a letter (``NCHW``, ``NHWC``,
     ``NC``), or is empty when unknown. ``kind`` says what the numbers are, which decides how they are compared.
+    ``quantization`` is there where integers stand for real numbers.
     """
 
     name: str
@@ -33,6 +42,7 @@ class TensorSpec:
     shape: tuple[int | None, ...]
     layout: str = ""
     kind: Kind = "tensor"
+    quantization: Quantization | None = None
 
 
 @dataclass(frozen=True)
@@ -62,7 +72,7 @@ class Artifact:
     """One exported file or folder, with its own names, layouts and the road it came by.
 
     ``edges`` are the conversions in order, ``versions`` the libraries that ran them; ``inputs`` and ``outputs``
-    are in the order of the model's.
+    are in the order of the model's. ``quantized`` names the types, below float32, in which it keeps or computes numbers.
     """
 
     format: str
@@ -74,6 +84,7 @@ class Artifact:
     edges: tuple[str, ...] = ()
     versions: dict[str, str] = field(default_factory=dict)
     convert_s: float | None = None
+    quantized: str = ""
 
 
 @dataclass(frozen=True)

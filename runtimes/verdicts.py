@@ -19,6 +19,7 @@ from runtimes.errors import (
 )
 from runtimes.parity import Judgement, defects, judge
 from runtimes.preprocess import to_layout
+from runtimes.quantization import real, stored
 from runtimes.reference import Reference
 from runtimes.rows import Outcome, VerifyRow
 
@@ -106,8 +107,7 @@ def feeds(samples: Mapping[str, Array], model: ModelSpec, artifact: Artifact) ->
     """Samples in the source's layout, as the artifact's inputs want them: its layout, and its type of integers."""
     pairs = zip(model.inputs, artifact.inputs, strict=True)
     return {
-        own.name: to_layout(samples[spec.name], spec.layout, own.layout).astype(own.dtype, copy=False)
-        for spec, own in pairs
+        own.name: stored(to_layout(samples[spec.name], spec.layout, own.layout), own) for spec, own in pairs
     }
 
 
@@ -117,7 +117,9 @@ def source_outputs(outputs: Mapping[str, Array], model: ModelSpec, artifact: Art
         if own.name not in outputs:
             raise NotAModelError(f"it gave no output {own.name}; it gave {', '.join(outputs) or 'none'}")
     pairs = zip(model.outputs, artifact.outputs, strict=True)
-    return {spec.name: to_layout(outputs[own.name], own.layout, spec.layout) for spec, own in pairs}
+    return {
+        spec.name: to_layout(real(outputs[own.name], own), own.layout, spec.layout) for spec, own in pairs
+    }
 
 
 def outcome_of(error: FwexportError) -> Outcome:

@@ -32,7 +32,9 @@ def inspect(path: Path) -> Inspection:
     with zipfile.ZipFile(path) as archive:
         found = {k: str(v) for k, v in json.loads(archive.read("metadata.json")).items()}
     named = _metadata(path)
-    return Inspection(*_specs(model, named), dict(sorted(layers.items())), {**found, **named})
+    return Inspection(
+        *_specs(model, named), dict(sorted(layers.items())), {**found, **named}, _quantized(model)
+    )
 
 
 def load(path: Path, device: str, options: SessionOptions) -> Session:
@@ -102,6 +104,13 @@ def _read(path: Path) -> Any:
                 "keras.saving.load_model(path, safe_mode=False)"
             ) from error
         raise NotAModelError(f"{path} is no Keras file that Keras can load: {error}") from error
+
+
+def _quantized(model: Any) -> str:
+    """The small types of the weights and of what layers compute in."""
+    types = {str(variable.dtype) for variable in model.variables}
+    types |= {str(layer.compute_dtype) for layer in model._flatten_layers()}
+    return ", ".join(sorted(types & {"float16", "bfloat16", "int8", "uint8", "float8_e4m3fn"}))
 
 
 def _metadata(path: Path) -> dict[str, str]:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from runtimes.base import Array, Feeds, Inspection, Session, SessionOptions
-from runtimes.bundle import TensorSpec
+from runtimes.bundle import Quantization, TensorSpec
 from runtimes.errors import NotAModelError, UnavailableError
 from runtimes.machine import cores_allowed, versions_of
 
@@ -50,7 +50,9 @@ def inspect(path: Path) -> Inspection:
     interpreter = _read(path, None, delegates=False)
     ops = Counter(op["op_name"] for op in interpreter._get_ops_details())
     ops.pop("DELEGATE", None)
-    return Inspection(*_specs(interpreter), dict(sorted(ops.items())), _metadata(path))
+    return Inspection(
+        *_specs(interpreter), dict(sorted(ops.items())), _metadata(path), _quantized(interpreter)
+    )
 
 
 def load(path: Path, device: str, options: SessionOptions) -> Session:
@@ -189,11 +191,30 @@ def _specs(interpreter: Any) -> tuple[tuple[TensorSpec, ...], tuple[TensorSpec, 
                 name,
                 np.dtype(detail["dtype"]).name,
                 tuple(None if size < 0 else int(size) for size in detail["shape_signature"]),
+                quantization=_quantization(detail),
             )
             for name, detail in _details(interpreter, side)
         )
 
     return specs("inputs"), specs("outputs")
+
+
+def _quantization(detail: dict[str, Any]) -> Quantization | None:
+    """A tensor's own parameters. LiteRT says scale 0 where there are none."""
+    scale, zero_point = detail["quantization"]
+    is_integer = np.dtype(detail["dtype"]).kind in "iu"
+    return Quantization(float(scale), int(zero_point)) if scale and is_integer else None
+
+
+def _quantized(interpreter: Any) -> str:
+    """The types of quantised tensors, and float16. The int32 of a bias comes with the int8 of its weights."""
+    found = set()
+    for detail in interpreter.get_tensor_details():
+        dtype = np.dtype(detail["dtype"])
+        scales = detail["quantization_parameters"]["scales"]
+        if dtype == np.float16 or (dtype.kind in "iu" and dtype.itemsize < 4 and len(scales)):
+            found.add(dtype.name)
+    return ", ".join(sorted(found))
 
 
 def _metadata(path: Path) -> dict[str, str]:

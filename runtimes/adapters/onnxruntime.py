@@ -24,6 +24,8 @@ _PROVIDERS = {
     "cuda": "CUDAExecutionProvider",
     "tensorrt": "TensorrtExecutionProvider",
 }
+# Operators that quantise or compute with quantised numbers begin so; the others end in Integer.
+_QUANTIZED = ("QuantizeLinear", "DequantizeLinear", "DynamicQuantize", "QLinear", "QGemm", "QAttention")
 _DTYPES = {
     "tensor(float)": "float32",
     "tensor(double)": "float64",
@@ -60,7 +62,10 @@ def inspect(path: Path) -> Inspection:
     """Tensors and metadata by ONNX Runtime; operators by its optimised-off graph, or by onnx where it is installed."""
     session = _open(path, "cpu", SessionOptions(), {})
     found = session.get_modelmeta().custom_metadata_map
-    return Inspection(_specs(session.get_inputs()), _specs(session.get_outputs()), _ops(path), dict(found))
+    ops, quantized = _graph(path)
+    return Inspection(
+        _specs(session.get_inputs()), _specs(session.get_outputs()), ops, dict(found), quantized
+    )
 
 
 def load(path: Path, device: str, options: SessionOptions) -> Session:
@@ -148,10 +153,18 @@ def _specs(nodes: Any) -> tuple[TensorSpec, ...]:
     )
 
 
-def _ops(path: Path) -> dict[str, int]:
+def _graph(path: Path) -> tuple[dict[str, int], str]:
+    """The operators counted, and the types below float32 of the weights and of what is quantised; nothing without onnx."""
     if importlib.util.find_spec("onnx") is None:
-        return {}
+        return {}, ""
     import onnx
 
-    nodes = onnx.load(str(path), load_external_data=False).graph.node
-    return dict(sorted(Counter(node.op_type for node in nodes).items()))
+    graph = onnx.load(str(path), load_external_data=False).graph
+    ops = dict(sorted(Counter(node.op_type for node in graph.node).items()))
+    floats = {onnx.TensorProto.FLOAT16: "float16", onnx.TensorProto.BFLOAT16: "bfloat16"}
+    found = {floats[tensor.data_type] for tensor in graph.initializer if tensor.data_type in floats}
+    if any(op.startswith(_QUANTIZED) or op.endswith("Integer") for op in ops):
+        small = (onnx.TensorProto.INT8, onnx.TensorProto.UINT8)
+        types = {tensor.data_type for tensor in graph.initializer} & set(small)
+        found |= {onnx.TensorProto.DataType.Name(type_).lower() for type_ in types or {small[0]}}
+    return ops, ", ".join(sorted(found))

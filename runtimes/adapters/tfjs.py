@@ -52,6 +52,7 @@ _WEIGHT_BYTES = {
     "uint16": 2,
     "complex64": 8,
 }
+_FULL = ("float32", "int32", "bool", "string", "complex64")
 _PLUMBING = ("Placeholder", "Const", "NoOp", "Identity")
 
 
@@ -86,6 +87,7 @@ def inspect(path: Path) -> Inspection:
         _specs(signature.get("outputs", {}), known.outputs if known else ()),
         dict(sorted(ops.items())),
         texts,
+        ", ".join(sorted(_stored_types(document) - set(_FULL))),
     )
 
 
@@ -221,6 +223,12 @@ def _check_shards(path: Path, group: dict[str, Any]) -> None:
             f"the weights in {path} are {found} bytes, and {MODEL} describes {needed}: "
             f"{', '.join(group['paths'])} cut short or changed. Copy the folder again."
         )
+
+
+def _stored_types(document: dict[str, Any]) -> set[str]:
+    """The types in which the files hold the weights, which TF.js widens as it reads them."""
+    weights = [weight for group in document["weightsManifest"] for weight in group["weights"]]
+    return {weight.get("quantization", weight)["dtype"] for weight in weights}
 
 
 def _weight_bytes(weight: dict[str, Any]) -> int:

@@ -52,7 +52,8 @@ def inspect(path: Path) -> Inspection:
         node.kind().removeprefix("aten::") for node in graph.nodes() if node.kind().startswith("aten::")
     )
     inputs, outputs = _specs(module, extra)
-    return Inspection(inputs, outputs, dict(sorted(ops.items())), {k: v for k, v in extra.items() if v})
+    metadata = {k: v for k, v in extra.items() if v}
+    return Inspection(inputs, outputs, dict(sorted(ops.items())), metadata, _quantized(module))
 
 
 def load(path: Path, device: str, options: SessionOptions) -> Session:
@@ -101,14 +102,17 @@ class _Session(Session):
         return [torch.from_numpy(array).to(self._device) for array in arrays]
 
     def _prove(self) -> str:
-        """Compute once, and ask the result where it lies."""
+        """Compute once, and ask the result where it lies; a file that does not say its sizes is asked for its weights."""
         import torch
 
-        with torch.inference_mode():
-            found = _as_tuple(self._module(*self._tensors(zero_feeds(self.inputs))))[0].device
+        if all(spec.shape for spec in self.inputs):
+            with torch.inference_mode():
+                found = _as_tuple(self._module(*self._tensors(zero_feeds(self.inputs))))[0].device
+        else:
+            found = next(self._module.parameters(), torch.empty(0, device=self._device)).device
         if (found.type, found.index or 0) != (self._device.type, self._device.index or 0):
             raise UnavailableError(f"asked for {self._device}, and PyTorch computed on {found}")
-        return f"output on {found}"
+        return f"{'output' if all(spec.shape for spec in self.inputs) else 'weights'} on {found}"
 
 
 def _read(path: Path, device: str) -> tuple[Any, dict[str, str]]:
@@ -131,7 +135,18 @@ def _specs(module: Any, extra: dict[str, str]) -> tuple[tuple[TensorSpec, ...], 
         return spec.inputs, spec.outputs
     given = list(module.graph.inputs())[1:]
     inputs = tuple(TensorSpec(value.debugName().split(".")[0], "float32", ()) for value in given)
-    return inputs, (TensorSpec("output_0", "float32", ()),)
+    given_back = next(module.graph.outputs()).type()
+    count = len(given_back.elements()) if given_back.kind() == "TupleType" else 1
+    return inputs, tuple(TensorSpec(f"output_{number}", "float32", ()) for number in range(count))
+
+
+def _quantized(module: Any) -> str:
+    """The types of half-precision weights, and of what is computed with quantised tensors."""
+    types = {str(tensor.dtype).removeprefix("torch.") for tensor in module.state_dict().values()}
+    found = types & {"float16", "bfloat16"}
+    if any(node.kind().startswith("quantized::") for node in module.inlined_graph.nodes()):
+        found.add("int8")
+    return ", ".join(sorted(found))
 
 
 def _as_tuple(value: Any) -> tuple[Any, ...]:
