@@ -8,6 +8,7 @@ tolerances are wrong both ways; this ratio has the same meaning for outputs of 1
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -26,6 +27,7 @@ REAL_SCALE_FLOOR = 2.0**-34
 SMALLEST_P = 1e-30
 NEGLIGIBLE_P = 1e-20
 NOISY = 1e-3
+MOST_SQNR_DB = 20 * math.log10(2.0**53)
 
 
 @dataclass(frozen=True)
@@ -137,6 +139,21 @@ def judge(y: Array, y64: Array, noise: Array, kind: Kind) -> Judgement:
     else:
         reason = ""
     return Judgement(not reason, reason, largest, median, max_abs, worst)
+
+
+def sqnr_db(y: Array, y64: Array) -> float:
+    """The signal to quantisation-noise ratio in dB: 10 log10(sum y64^2 / sum (y - y64)^2) over all samples.
+
+    The noise is at least one float64 rounding of the signal, so that equal outputs have 319 dB and not infinitely many;
+    -inf where an output is not finite, or the source gives only zeros and the export does not.
+    """
+    want = _flat(y64)
+    scale = float(np.max(np.abs(want), initial=0.0)) or 1.0  # squares of 1e-200 would be zeros
+    with np.errstate(over="ignore", invalid="ignore"):
+        signal, noise = (float(np.sum((part / scale) ** 2)) for part in (want, _flat(y) - want))
+    if not np.isfinite(noise) or (signal == 0 and noise > 0):
+        return -np.inf
+    return 10 * math.log10(signal / max(noise, signal * 2.0**-106)) if signal else MOST_SQNR_DB
 
 
 def defects(top1: Array, y64: Array, noise: Array, kind: Kind) -> Array:

@@ -30,10 +30,11 @@ class VerifyRow:
 
     ``n`` counts the samples under the noise rule, ``samples`` says whether they were real, ``noise`` whether the
     source's own was measured; ``max_noise_ratio`` is their largest e/n, ``max_abs_error`` the largest difference of
-    an output element from y64, ``sqnr_db`` the signal to noise ratio of all outputs in dB. ``top1_agreement`` is over
-    the ``heldout_n`` real samples, the accuracies over those of them with a label; ``accuracy_change`` is the
-    artifact's less the source's, ``mcnemar_p`` the chance of one as large by luck. Intervals are of 95 %.
-    ``needed_n`` is how many real samples would decide an inconclusive row.
+    an output element from y64 (None where it is not finite), ``sqnr_db`` the smallest signal to noise ratio of an
+    output in dB, 319 where it equals y64. ``top1_agreement`` is over the ``heldout_n`` real samples, the accuracies
+    over those of them with a label; ``accuracy_change`` is the artifact's less the source's, ``mcnemar_p`` the chance
+    of one as large by luck. Intervals are of 95 %: see ``runtimes.statistics``. ``needed_n`` is how many real samples
+    would decide an inconclusive row.
     """
 
     source: str

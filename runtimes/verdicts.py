@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
@@ -17,11 +18,12 @@ from runtimes.errors import (
     WorkerCrashed,
     WorkerTimeout,
 )
-from runtimes.parity import Judgement, defects, judge
+from runtimes.parity import Judgement, defects, judge, sqnr_db
 from runtimes.preprocess import to_layout
 from runtimes.quantization import real, stored
 from runtimes.reference import Reference
 from runtimes.rows import Outcome, VerifyRow
+from runtimes.statistics import clopper_pearson, mcnemar_p, paired_difference_interval
 
 
 def judged(
@@ -51,6 +53,7 @@ def judged(
         max_noise_ratio=max(found.max_ratio for found in judgements),
         median_noise_ratio=max(found.median_ratio for found in judgements),
         max_abs_error=max(found.max_abs_error for found in judgements),
+        sqnr_db=smallest_sqnr_db(runs[0], reference, model),
     )
     spec = model.outputs[0]
     if answers is None or spec.kind not in ("logits", "probabilities"):
@@ -60,7 +63,6 @@ def judged(
         shapes = f"the held-out outputs have shape {answers[spec.name].shape}, the source's {exact.shape}"
         return replace(row, outcome="mismatch", reason=reason or shapes), None
     top1 = np.argmax(answers[spec.name], axis=1)
-    known = reference.heldout_labels >= 0
     changed = defects(top1, exact, np.full(len(top1), np.median(reference.noise[spec.name])), spec.kind)
     if len(changed) and not reason:
         reason = (
@@ -70,11 +72,41 @@ def judged(
         row,
         outcome="mismatch" if reason else "passed",
         reason=reason or remark,
-        top1_agreement=float(np.mean(top1 == np.argmax(exact, axis=1))),
-        accuracy=float(np.mean(top1[known] == reference.heldout_labels[known])) if known.any() else None,
-        heldout_n=len(top1),
     )
-    return row, top1
+    return with_top1(row, top1, np.argmax(exact, axis=1), reference.heldout_labels), top1
+
+
+def with_top1(row: VerifyRow, top1: Array, source_top1: Array, labels: Array) -> VerifyRow:
+    """The row with what the classes of the same real samples say, all of shape (n,), n > 0; a label below 0 is unknown."""
+    n, same = len(top1), int(np.sum(top1 == source_top1))
+    row = replace(row, heldout_n=n, top1_agreement=same / n, top1_interval=clopper_pearson(same, n))
+    known = labels >= 0
+    if not known.any():
+        return row
+    right, source_right = top1[known] == labels[known], source_top1[known] == labels[known]
+    lost, gained = int(np.sum(source_right & ~right)), int(np.sum(right & ~source_right))
+    return replace(
+        row,
+        accuracy=float(np.mean(right)),
+        source_accuracy=float(np.mean(source_right)),
+        accuracy_change=(gained - lost) / len(right),
+        accuracy_change_interval=paired_difference_interval(lost, gained, len(right)),
+        mcnemar_p=mcnemar_p(lost, gained),
+    )
+
+
+def smallest_sqnr_db(run: Mapping[str, Array], reference: Reference, model: ModelSpec) -> float | None:
+    """The smallest SQNR of an output in dB, over the samples that are no sentinels; None where it is not finite."""
+    usual = reference.roles != "sentinel"
+    if not usual.any():
+        return None
+    found = [
+        sqnr_db(run[spec.name][usual], reference.y64[spec.name][usual])
+        for spec in model.outputs
+        if run[spec.name].shape == reference.y64[spec.name].shape
+    ]
+    smallest = min(found) if len(found) == len(model.outputs) else -math.inf
+    return smallest if math.isfinite(smallest) else None
 
 
 def structure_faults(inputs: Sequence[TensorSpec], outputs: Sequence[TensorSpec], artifact: Artifact) -> str:

@@ -156,3 +156,23 @@ def test_a_saturated_softmax_is_seen_as_one() -> None:
     y64 = np.array([[1.0, 1e-31, 0.0], [1 - 1e-20, 1e-20, 1e-40], [0.3, 0.3, 0.4]])
     assert parity.saturated(y64, "probabilities").tolist() == [True, False, False]
     assert not parity.saturated(y64, "logits").any()
+
+
+def test_sqnr_is_the_ratio_of_powers_in_decibels(case: dict[str, np.ndarray]) -> None:
+    y64 = case["y64"]
+    assert parity.sqnr_db(y64 * 1.01, y64) == pytest.approx(40)
+    assert parity.sqnr_db(y64 * 1.01e-200, y64 * 1e-200) == pytest.approx(40)
+    assert parity.sqnr_db(np.zeros_like(y64), y64) == pytest.approx(0)
+    step = 2.0**-6
+    quantised = np.round(y64 / step) * step  # noise of step^2 / 12
+    assert parity.sqnr_db(quantised, y64) == pytest.approx(
+        10 * np.log10(np.mean(y64**2) * 12 / step**2), abs=0.5
+    )
+
+
+def test_sqnr_has_ends(case: dict[str, np.ndarray]) -> None:
+    y64, bad = case["y64"], case["y64"].copy()
+    bad[3, 3] = np.nan
+    zeros = np.zeros((2, 3))
+    assert parity.sqnr_db(y64, y64) == parity.sqnr_db(zeros, zeros) == pytest.approx(319.09, abs=0.01)
+    assert parity.sqnr_db(bad, y64) == parity.sqnr_db(zeros + 1e-9, zeros) == -np.inf

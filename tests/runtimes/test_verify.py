@@ -74,7 +74,12 @@ def test_every_row_of_both_bundles_passed(job: tuple[Path, dict[str, list[dict[s
         assert row["n"] == 85
         assert 0 < row["max_noise_ratio"] <= 24
         assert row["top1_agreement"] == 1.0
-        assert row["accuracy"] > 0.85
+        assert row["top1_interval"] == pytest.approx([0.025 ** (1 / row["heldout_n"]), 1.0])
+        assert row["accuracy"] == row["source_accuracy"] > 0.85
+        assert row["accuracy_change"] == 0.0
+        assert row["accuracy_change_interval"][0] == -row["accuracy_change_interval"][1] < 0
+        assert row["mcnemar_p"] == 1.0
+        assert row["sqnr_db"] > 110
         assert row["device_proof"]
 
 
