@@ -18,6 +18,7 @@ from runtimes.errors import (
     WorkerCrashed,
     WorkerTimeout,
 )
+from runtimes.hypotheses import on_outputs, on_runs
 from runtimes.parity import Judgement, defects, judge, sqnr_db
 from runtimes.preprocess import to_layout
 from runtimes.quantization import real, stored
@@ -35,6 +36,7 @@ def judged(
 ) -> tuple[VerifyRow, Array | None]:
     """The verdict on outputs in the source's names and layouts: ``runs`` under the noise rule, ``answers`` by top-1.
 
+    A mismatch that the outputs themselves explain (a softmax missing) has that in its reason, by name.
     ``answers`` is None where there are no real samples. A reason that ``row`` has already is a remark, kept if it passes.
     """
     labels = ("all in one batch", "in batches of 1, 2, 3 and 7", "a second time")
@@ -46,6 +48,9 @@ def judged(
             judgements.append(found)
             if not found.passed and not reason:
                 reason = f"{spec.name}, {label}: {found.reason}"
+    if reason:
+        causes = on_outputs(runs[0], reference, model) + on_runs(runs[0], runs[-1], reference, model)
+        reason += "".join(f"; {cause.name}: {cause.detail}" for cause in causes[:1])
     row = replace(
         row,
         outcome="mismatch" if reason else "passed",
