@@ -17,6 +17,7 @@ from rich.table import Table
 
 from runtimes.base import Array
 from runtimes.bundle import Failure
+from runtimes.explanation import in_words
 from runtimes.predict import Prediction
 from runtimes.rows import SCHEMA, BenchRow, VerifyRow
 
@@ -194,6 +195,9 @@ def _reasons(rows: Sequence[VerifyRow] | Sequence[BenchRow]) -> None:
         elif row.reason:
             name = f"{row.source}/{row.artifact} in {row.runtime} ({row.backend}) on {row.device}"
             stdout.print(f"{name}: {row.outcome}: {row.reason}", markup=False)
+        if isinstance(row, VerifyRow) and row.explanation is not None:
+            for line in in_words(row.explanation):
+                stdout.print(f"  {line}", markup=False)
 
 
 def _table(title: str, texts: Sequence[str], numbers: Sequence[str]) -> Table:

@@ -89,7 +89,9 @@ class Session(ABC):
 class Runtime(Protocol):
     """A module in ``runtimes/adapters/``.
 
-    ``DEVICES`` maps each device to its backends, the default first.
+    ``DEVICES`` maps each device to its backends, the default first. An adapter that can show what the file computes
+    inside also has ``trace(path, device, options, feeds)``: every tensor by the file's own name, in the order of
+    computation and in the file's layouts.
     """
 
     @property

@@ -46,3 +46,16 @@ class Explanation:
     layers: tuple[LayerError, ...] = ()
     causes: tuple[Cause, ...] = ()
     notes: tuple[str, ...] = ()
+
+
+def in_words(explanation: Explanation) -> tuple[str, ...]:
+    """What was found, a sentence each: where it begins, why, and what could not be looked at."""
+    lines = []
+    if explanation.first_layers:
+        ops = {layer.name: layer.op for layer in explanation.layers}
+        named = [f"{name} ({ops[name]})" if ops.get(name) else name for name in explanation.first_layers]
+        after = f"agrees up to {explanation.last_good}" if explanation.last_good else "nothing before it"
+        together = ", which the artifact computes as one" if len(named) > 1 else ""
+        lines.append(f"first layer that differs: {', '.join(named)}{together}; {after}")
+    lines += [f"likely cause: {cause.name}: {cause.detail}" for cause in explanation.causes]
+    return (*lines, *explanation.notes)

@@ -66,6 +66,11 @@ class VerifyRow:
     explanation: Explanation | None = None
 
 
+def cell_name(row: VerifyRow) -> str:
+    """``source/artifact/runtime/device/backend``, which is also the name of the row's ``Cell``."""
+    return f"{row.source}/{row.artifact}/{row.runtime}/{row.device}/{row.backend}"
+
+
 @dataclass(frozen=True)
 class BenchRow:
     """The latency of one cell: one artifact, runtime, device, thread count and batch. Seconds and bytes.

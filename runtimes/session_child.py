@@ -95,6 +95,31 @@ def run(feeds: dict[str, Array], batches: list[int]) -> dict[str, Array]:
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
+def trace(
+    name: str, path: Path, device: str, options: SessionOptions, feeds: dict[str, Array], batch: int | None
+) -> dict[str, Array]:
+    """Every tensor that the artifact computes for these samples, run all at once or ``batch`` at a time.
+
+    Raises UnavailableError where the runtime does not show what it computes inside.
+    """
+    run = getattr(runtime(name), "trace", None)
+    if run is None:
+        raise UnavailableError(f"{name} does not show what it computes inside")
+    total = len(next(iter(feeds.values())))
+    size = batch or total
+    parts = [
+        run(path, device, options, {key: array[at : at + size] for key, array in feeds.items()})
+        for at in range(0, total, size)
+    ]
+    if len(parts) == 1:
+        return dict(parts[0])
+    return {
+        key: np.concatenate([part[key] for part in parts])
+        for key, array in parts[0].items()
+        if array.ndim and all(part[key].shape[1:] == array.shape[1:] for part in parts)
+    }
+
+
 def measure(feeds: list[dict[str, Array]], seconds: float, at_least: int, at_most: int) -> Timed:
     """Warm up until steady, then time single runs for ``seconds``, the inputs of ``feeds`` in rotation."""
     session = _open[-1]

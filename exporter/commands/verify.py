@@ -11,6 +11,11 @@ from exporter import options
 
 @click.command("verify")
 @options.cells
+@click.option(
+    "--explain",
+    is_flag=True,
+    help="Say of each mismatch at which layer it begins, and why. Opens the source in its own framework.",
+)
 @options.as_json
 def command(
     folder: Path,
@@ -18,6 +23,7 @@ def command(
     formats: tuple[str, ...],
     runtimes: tuple[str, ...],
     out: Path | None,
+    explain: bool,
     as_json: bool,
 ) -> int:
     """Does every artifact of BUNDLE predict what its source predicts, in the runtimes that are here?
@@ -26,6 +32,7 @@ def command(
     predictions by no more than the source's own rounding noise allows.
     """
     from exporter.console import Steps, print_json, print_verify
+    from exporter.explain.stage import explain_saved
     from runtimes.agreement import agreement
     from runtimes.bundle import find_bundles
     from runtimes.pool import Pool
@@ -44,6 +51,8 @@ def command(
                     pool,
                     lambda row: stage.step(f"{row.source}/{row.artifact} in {row.runtime}: {row.outcome}"),
                 )
+                if explain:
+                    found = explain_saved(bundle, found, place or bundle.folder, pool)
             rows += found.rows
         if out is None:
             agreement(folder)

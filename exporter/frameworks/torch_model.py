@@ -194,7 +194,7 @@ class TorchSession(Session):
             model = as_double(model) if as_double else model.double()
         if variant.channels_last:
             model = model.to(memory_format=torch.channels_last)
-        self._model = model
+        self.model = model
 
     def run(self, feeds: Feeds) -> dict[str, Array]:
         """Outputs by name, in the session's precision."""
@@ -202,7 +202,7 @@ class TorchSession(Session):
 
         tensors = [self._tensor(feeds[spec.name]) for spec in self.inputs]
         with torch.inference_mode(), _computing_in_double() if self._double else contextlib.nullcontext():
-            values = flatten(self._model(*tensors))
+            values = flatten(self.model(*tensors))
         return {spec.name: value.numpy() for spec, value in zip(self.outputs, values, strict=True)}
 
     def bind(self, feeds: Feeds) -> Callable[[], None]:

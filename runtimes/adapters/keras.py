@@ -15,8 +15,9 @@ from runtimes.base import Array, Feeds, Inspection, Session, SessionOptions, zer
 from runtimes.bundle import ModelSpec, TensorSpec
 from runtimes.errors import NotAModelError, UnavailableError
 from runtimes.tensorflow_device import check, device_name, prove, set_threads, versions
+from runtimes.tensorflow_trace import computed
 
-__all__ = ["DEVICES", "FORMATS", "PRECISIONS", "check", "inspect", "load", "versions"]
+__all__ = ["DEVICES", "FORMATS", "PRECISIONS", "check", "inspect", "load", "trace", "versions"]
 
 FORMATS = ("keras",)
 DEVICES = {"cpu": ("tensorflow",), "gpu": ("tensorflow",)}
@@ -42,6 +43,29 @@ def load(path: Path, device: str, options: SessionOptions) -> Session:
     return _Session(path, device, options)
 
 
+def trace(path: Path, device: str, options: SessionOptions, feeds: Feeds) -> dict[str, Array]:
+    """Every tensor of the graph that the model's call makes, by the names of its layers."""
+    del options
+    model = _read(path)
+    inputs, _ = _specs(model, _metadata(path))
+    forward = _forward(model, inputs)
+    named = {str(place): feeds[spec.name] for place, spec in enumerate(inputs)}
+    return computed(forward.get_concrete_function(), named, device_name(device))
+
+
+def _forward(model: Any, inputs: tuple[TensorSpec, ...]) -> Any:
+    """The model as a function from a list of tensors to a list, traced once for every batch size, as ``predict`` would."""
+    import tensorflow as tf
+
+    def forward(tensors: list[Any]) -> list[Any]:
+        out = model(tensors[0] if len(tensors) == 1 else tensors, training=False)
+        flat: list[Any] = tf.nest.flatten(out)
+        return flat
+
+    signature = [tf.TensorSpec(spec.shape, spec.dtype, name=str(place)) for place, spec in enumerate(inputs)]
+    return tf.function(forward, input_signature=[signature])
+
+
 class _Session(Session):
     def __init__(self, path: Path, device: str, options: SessionOptions) -> None:
         import tensorflow as tf
@@ -51,15 +75,7 @@ class _Session(Session):
         with tf.device(self._where):
             model = _read(path)
         self.inputs, self.outputs = _specs(model, _metadata(path))
-
-        def forward(tensors: list[Any]) -> list[Any]:
-            out = model(tensors[0] if len(tensors) == 1 else tensors, training=False)
-            flat: list[Any] = tf.nest.flatten(out)
-            return flat
-
-        # One trace for every batch size, as model.predict would.
-        signature = [[tf.TensorSpec(spec.shape, spec.dtype) for spec in self.inputs]]
-        self._forward = tf.function(forward, input_signature=signature)
+        self._forward = _forward(model, self.inputs)
         zeros = zero_feeds(self.inputs)
         self.device_proof = prove(self._compute(self._tensors(zeros))[0], device)
 

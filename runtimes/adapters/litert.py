@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import sys
 import zipfile
@@ -58,6 +59,29 @@ def inspect(path: Path) -> Inspection:
 def load(path: Path, device: str, options: SessionOptions) -> Session:
     """The model on exactly this device."""
     return _CpuSession(path, options) if device == "cpu" else _GpuSession(path)
+
+
+def trace(path: Path, device: str, options: SessionOptions, feeds: Feeds) -> dict[str, Array]:
+    """Every tensor that an operator of the main subgraph writes, by the interpreter's own kernels without a delegate."""
+    del device
+    interpreter = _read(path, options.threads or cores_allowed(), delegates=False, keep=True)
+    inputs, _ = _specs(interpreter)
+    index = dict(zip([spec.name for spec in inputs], _indices(interpreter, "inputs"), strict=True))
+    for name, array in feeds.items():
+        interpreter.resize_tensor_input(index[name], array.shape, strict=True)
+    interpreter.allocate_tensors()
+    for name, array in feeds.items():
+        interpreter.set_tensor(index[name], array)
+    interpreter.invoke()
+    found: dict[str, Array] = {}
+    for op in interpreter._get_ops_details():
+        for number in op["outputs"]:
+            name = interpreter._get_tensor_details(number, 0)["name"]
+            with contextlib.suppress(
+                ValueError
+            ):  # a tensor without data, such as an operator's unused output
+                found[name if name not in found else f"{name}#{number}"] = interpreter.get_tensor(number)
+    return found
 
 
 class _CpuSession(Session):
@@ -157,12 +181,18 @@ class _GpuSession(Session):
             buffer.write(np.ascontiguousarray(feeds[spec.name]))
 
 
-def _read(path: Path, threads: int | None, delegates: bool) -> Any:
+def _read(path: Path, threads: int | None, delegates: bool, keep: bool = False) -> Any:
+    """The interpreter; ``keep`` leaves every tensor its own memory."""
     from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
     resolver = OpResolverType.AUTO if delegates else OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
     try:
-        interpreter = Interpreter(str(path), num_threads=threads, experimental_op_resolver_type=resolver)
+        interpreter = Interpreter(
+            str(path),
+            num_threads=threads,
+            experimental_op_resolver_type=resolver,
+            experimental_preserve_all_tensors=keep,
+        )
         if not delegates:
             interpreter.allocate_tensors()
         return interpreter

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import tempfile
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -26,6 +27,8 @@ _PROVIDERS = {
 }
 # Operators that quantise or compute with quantised numbers begin so; the others end in Integer.
 _QUANTIZED = ("QuantizeLinear", "DequantizeLinear", "DynamicQuantize", "QLinear", "QGemm", "QAttention")
+# A file of one protobuf is at most 2 GiB: weights of more than this lie beside it.
+_EXTERNAL_FROM = 1 << 30
 _DTYPES = {
     "tensor(float)": "float32",
     "tensor(double)": "float64",
@@ -71,6 +74,24 @@ def inspect(path: Path) -> Inspection:
 def load(path: Path, device: str, options: SessionOptions) -> Session:
     """A session of exactly one provider."""
     return _Session(path, device, options)
+
+
+def trace(path: Path, device: str, options: SessionOptions, feeds: Feeds) -> dict[str, Array]:
+    """Every value of the graph, as an output of it: what ONNX Runtime would fuse, it then computes node by node."""
+    if importlib.util.find_spec("onnx") is None:
+        raise UnavailableError("onnx is missing, which adds the outputs: pip install onnx")
+    import onnx
+
+    model = onnx.load(str(path))
+    known = {value.name for value in model.graph.output}
+    names = [name for node in model.graph.node for name in node.output if name]
+    model.graph.output.extend(onnx.ValueInfoProto(name=name) for name in names if name not in known)
+    with tempfile.TemporaryDirectory() as folder:
+        shown = Path(folder) / path.name
+        onnx.save(model, str(shown), save_as_external_data=model.ByteSize() > _EXTERNAL_FROM)
+        session = _open(shown, options.backend or DEVICES[device.partition(":")[0]][0], options, {})
+        values = session.run(names, {key: np.ascontiguousarray(array) for key, array in feeds.items()})
+    return {name: value for name, value in zip(names, values, strict=True) if isinstance(value, np.ndarray)}
 
 
 class _Session(Session):

@@ -13,8 +13,9 @@ from runtimes.base import Array, Feeds, Inspection, Session, SessionOptions, zer
 from runtimes.bundle import TensorSpec
 from runtimes.errors import NotAModelError
 from runtimes.tensorflow_device import check, device_name, prove, set_threads, versions
+from runtimes.tensorflow_trace import computed
 
-__all__ = ["DEVICES", "FORMATS", "PRECISIONS", "check", "inspect", "load", "versions"]
+__all__ = ["DEVICES", "FORMATS", "PRECISIONS", "check", "inspect", "load", "trace", "versions"]
 
 FORMATS = ("savedmodel",)
 DEVICES = {"cpu": ("tensorflow",), "gpu": ("tensorflow",)}
@@ -50,6 +51,15 @@ def inspect(path: Path) -> Inspection:
 def load(path: Path, device: str, options: SessionOptions) -> Session:
     """The signature on exactly this device."""
     return _Session(path, device, options)
+
+
+def trace(path: Path, device: str, options: SessionOptions, feeds: Feeds) -> dict[str, Array]:
+    """Every tensor of the signature's graph, its calls inlined."""
+    del options
+    _, loaded, function = _read(path)
+    found = computed(function, feeds, device_name(device))
+    del loaded
+    return found
 
 
 class _Session(Session):

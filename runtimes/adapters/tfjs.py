@@ -105,6 +105,15 @@ def load(path: Path, device: str, options: SessionOptions) -> Session:
     return TfjsSession(path, backend)
 
 
+def trace(path: Path, device: str, options: SessionOptions, feeds: Feeds) -> dict[str, Array]:
+    """The first output of every node of the graph that computes, by the node's name."""
+    session = TfjsSession(path, options.backend or DEVICES[device][0])
+    try:
+        return session.trace(feeds)
+    finally:
+        session.close()
+
+
 class TfjsSession(Session):
     """A graph model in Node. The clock of ``sample`` runs there."""
 
@@ -126,6 +135,12 @@ class TfjsSession(Session):
         described, blobs = _pack(feeds)
         outputs, content = self.node.ask("run", blobs, feeds=described)
         return _unpack(outputs, content)
+
+    def trace(self, feeds: Feeds) -> dict[str, Array]:
+        """What every node that computes gives for these inputs."""
+        described, blobs = _pack(feeds)
+        values, content = self.node.ask("trace", blobs, feeds=described)
+        return _unpack(values, content)
 
     def bind(self, feeds: Feeds) -> Callable[[], None]:
         """Inputs in the backend's memory, until the result is dropped; a call includes the way to Node and back."""

@@ -8,6 +8,9 @@ const ARRAYS = { float32: Float32Array, int32: Int32Array, bool: Uint8Array };
 // Operators that only executeAsync runs: loops, branches, and outputs whose shape depends on the data.
 const ASYNC = /^(Switch|Merge|Enter|Exit|NextIteration|If|StatelessIf|While|StatelessWhile|Where|NonMaxSuppressionV\d)$/;
 
+// Nodes that hold weights or hand a tensor on.
+const PLUMBING = /^(Const|Placeholder|Identity|NoOp)$/;
+
 export class GraphSession {
     #tf;
     #model;
@@ -24,14 +27,24 @@ export class GraphSession {
     }
 
     // The outputs of one run, with their data on the host.
-    async run(feeds) {
+    run(feeds) {
+        return this.#values(feeds, this.#outputs);
+    }
+
+    // The same of every node that computes.
+    trace(feeds) {
+        const nodes = this.#model.artifacts.modelTopology.node.filter(({ op }) => !PLUMBING.test(op));
+        return this.#values(feeds, nodes.map(({ name }) => name));
+    }
+
+    async #values(feeds, names) {
         const inputs = this.#tensors(feeds);
         try {
-            const results = await this.#execute(inputs);
+            const results = await this.#execute(inputs, names);
             try {
                 return await Promise.all(
                     results.map(async (tensor, i) => ({
-                        name: this.#outputs[i],
+                        name: names[i],
                         dtype: tensor.dtype,
                         shape: tensor.shape,
                         data: await tensor.data(),
@@ -81,12 +94,12 @@ export class GraphSession {
         return Float64Array.from(times);
     }
 
-    // The outputs' tensors, or a promise of them where the graph cannot be run otherwise.
-    #execute(inputs) {
+    // The tensors of these names, or a promise of them where the graph cannot be run otherwise.
+    #execute(inputs, names = this.#outputs) {
         if (this.#async) {
-            return this.#model.executeAsync(inputs, this.#outputs).then((results) => [results].flat());
+            return this.#model.executeAsync(inputs, names).then((results) => [results].flat());
         }
-        return [this.#model.execute(inputs, this.#outputs)].flat();
+        return [this.#model.execute(inputs, names)].flat();
     }
 
     #tensors(feeds) {

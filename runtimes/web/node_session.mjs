@@ -8,6 +8,7 @@
 //   load    model (a folder with model.json), backend ("wasm" or "cpu")
 //           -> backend (as TF.js answers after loading), proof, threads
 //   run     feeds + data                            -> outputs + data
+//   trace   feeds + data                            -> the value of every node that computes + data
 //   bind    feeds + data                            -> id; the inputs stay where the backend reads them
 //   release ids                                     -> null
 //   sample  ids, seconds, at_least, at_most         -> n; then n float64, the nanoseconds of single runs
@@ -51,11 +52,11 @@ const handlers = {
     },
 
     async run({ feeds }, content) {
-        const outputs = await session.run(unpack(feeds, content));
-        return {
-            ok: outputs.map(({ name, dtype, shape }) => ({ name, dtype, shape })),
-            blobs: outputs.map(({ data }) => data),
-        };
+        return packed(await session.run(unpack(feeds, content)));
+    },
+
+    async trace({ feeds }, content) {
+        return packed(await session.trace(unpack(feeds, content)));
     },
 
     bind({ feeds }, content) {
@@ -81,6 +82,13 @@ const handlers = {
         return { ok: null, last: true };
     },
 };
+
+function packed(tensors) {
+    return {
+        ok: tensors.map(({ name, dtype, shape }) => ({ name, dtype, shape })),
+        blobs: tensors.map(({ data }) => data),
+    };
+}
 
 // Only the backend that was asked for is imported, so there is none to fall back to.
 async function openBackend(backend) {

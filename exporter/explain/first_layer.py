@@ -1,0 +1,175 @@
+"""Where an artifact leaves its source, decided on the arrays of both: pure.
+
+A layer of the source is *seen* where the artifact has a tensor of the same numbers, up to the noise of that layer and
+the order of its axes. Converters fold layers into others, so a layer that is not seen is still right when one that it
+feeds is. The first layer that is neither, though all that feed it are right, begins the span that diverges. The span
+ends at the first of its layers that the artifact computes as a tensor of its own: a fault in a convolution with its batch
+norm and activation folded into it can be told from none of the three.
+
+Which layer a wrong tensor belongs to is told by likeness: the cosine of the angle to what each layer should give.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from exporter.explain.source_layers import SourceLayer
+from runtimes.base import Array
+from runtimes.explanation import LayerError
+from runtimes.parity import MAX_RATIO, distances
+
+# A tensor less like a layer than this shows nothing of it.
+ALIKE = 0.5
+
+
+@dataclass(frozen=True)
+class Divergence:
+    """``span`` is empty when every layer is right. ``last_good`` is the last right layer that feeds it, "" for none."""
+
+    span: tuple[str, ...]
+    last_good: str
+    layers: tuple[LayerError, ...]
+
+
+def first_layer(layers: Sequence[SourceLayer], tensors: Mapping[str, Array]) -> Divergence:
+    """Compare the layers, each (n, ...), with an artifact's tensors on the same n samples, in the artifact's layouts."""
+    candidates = _Candidates(tensors)
+    seen = {layer.name: candidates.closest(layer) for layer in layers}
+    right = _right(layers, {name for name, (ratio, _) in seen.items() if ratio <= MAX_RATIO})
+    wrong = [layer for layer in layers if layer.name not in right]
+    used = {tensor for ratio, tensor in seen.values() if ratio <= MAX_RATIO}
+    shown = candidates.likeness(wrong, used)
+    errors = tuple(
+        LayerError(layer.name, layer.op, *_error(layer, seen[layer.name], shown, candidates))
+        for layer in layers
+    )
+    first = next((layer for layer in wrong if all(name in right for name in layer.inputs)), None)
+    if first is None:
+        return Divergence((), layers[-1].name if layers else "", errors)
+    span = _span(first, wrong, shown)
+    return Divergence(tuple(span), first.inputs[-1] if first.inputs else "", errors)
+
+
+def closest_tensor(y64: Array, noise: Array, tensors: Mapping[str, Array]) -> str:
+    """The name of the tensor that is ``y64`` (n, ...) up to the noise rule, "" when there is none."""
+    ratio, name = _Candidates(tensors).closest(SourceLayer("", "", (), y64, noise))
+    return name if ratio <= MAX_RATIO else ""
+
+
+def _error(
+    layer: SourceLayer,
+    seen: tuple[float, str],
+    shown: Mapping[str, str],
+    candidates: _Candidates,
+) -> tuple[float | None, str]:
+    """The ratio of the layer's tensor and its name; ``(None, "")`` where the artifact has none."""
+    if seen[0] <= MAX_RATIO:
+        return seen
+    if layer.name in shown:
+        tensor = shown[layer.name]
+        return candidates.ratio(layer, tensor), tensor
+    return None, ""
+
+
+def _right(layers: Sequence[SourceLayer], seen: set[str]) -> set[str]:
+    """The layers that are seen, and those that feed one that is right."""
+    right = set(seen)
+    for layer in reversed(layers):
+        if layer.name in right:
+            right.update(layer.inputs)
+    return right
+
+
+def _span(first: SourceLayer, wrong: Sequence[SourceLayer], shown: Mapping[str, str]) -> list[str]:
+    """From the first wrong layer along those that it feeds, to the first that the artifact shows."""
+    span, reached = [first.name], {first.name}
+    if first.name in shown:
+        return span
+    for layer in wrong[wrong.index(first) + 1 :]:
+        if reached.isdisjoint(layer.inputs):
+            continue
+        reached.add(layer.name)
+        span.append(layer.name)
+        if layer.name in shown:
+            return span
+    return [first.name]
+
+
+class _Candidates:
+    """The artifact's tensors by how many numbers they have for each sample, with their norms."""
+
+    def __init__(self, tensors: Mapping[str, Array]) -> None:
+        self._tensors = {
+            name: array for name, array in tensors.items() if array.ndim and array.dtype.kind == "f"
+        }
+        self._by_size: dict[int, list[str]] = {}
+        for name, array in self._tensors.items():
+            self._by_size.setdefault(array.size, []).append(name)
+        self._norms = {name: float(np.linalg.norm(_wide(array))) for name, array in self._tensors.items()}
+
+    def closest(self, layer: SourceLayer) -> tuple[float, str]:
+        """The smallest ratio that any tensor reaches, and that tensor.
+
+        A tensor whose norm is further from the layer's than the noise allows cannot be within it, in any order of its axes.
+        """
+        best = (np.inf, "")
+        norm, allowed = float(np.linalg.norm(layer.y64)), MAX_RATIO * float(np.linalg.norm(layer.noise))
+        for name in self._by_size.get(layer.y64.size, ()):
+            if abs(self._norms[name] - norm) <= allowed + 1e-12 * norm:
+                best = min(best, (self.ratio(layer, name), name))
+        return best
+
+    def ratio(self, layer: SourceLayer, tensor: str) -> float:
+        """The largest e/n of a tensor over the samples, in the order of its axes that comes closest."""
+        found = [
+            np.max(np.divide(e, layer.noise, out=np.where(e > 0, np.inf, 0.0), where=layer.noise > 0))
+            for form in _forms(self._tensors[tensor], layer)
+            for e in [distances(form, layer.y64, "tensor")]
+        ]
+        return float(min(found, default=np.inf))
+
+    def likeness(self, layers: Sequence[SourceLayer], used: set[str]) -> dict[str, str]:
+        """The tensor that each layer is shown by, of those that are not ``used``: each shows the layer it is most like."""
+        best: dict[str, tuple[float, str]] = {}
+        for layer in layers:
+            target = _unit(layer.y64)
+            for name in self._by_size.get(layer.y64.size, ()):
+                if name in used:
+                    continue
+                for form in _forms(self._tensors[name], layer):
+                    alike = float(np.sum(_unit(form) * target))
+                    if alike > max(ALIKE, best.get(name, (0.0, ""))[0]):
+                        best[name] = (alike, layer.name)
+        shown: dict[str, tuple[float, str]] = {}
+        for name, (alike, found) in best.items():
+            shown[found] = max(shown.get(found, (0.0, "")), (alike, name))
+        return {found: name for found, (_, name) in shown.items()}
+
+
+def _forms(tensor: Array, layer: SourceLayer) -> Iterator[Array]:
+    """The tensor in the layer's shape, in each way in which a converter may lay it out: as it is, channels last, channels
+    first. A layer that only reshapes is compared with tensors of its rank alone, or its input would show it."""
+    shape = layer.y64.shape
+    ways = [tensor]
+    if tensor.ndim > 2:
+        ways += [np.moveaxis(tensor, -1, 1), np.moveaxis(tensor, 1, -1)]
+    for way in ways:
+        if way.shape == shape:
+            yield way
+        elif way.size == layer.y64.size and way.ndim != len(shape) and not layer.view:
+            yield way.reshape(shape)
+
+
+def _wide(array: Array) -> Array:
+    return array.astype(np.float64, copy=False)
+
+
+def _unit(array: Array) -> Array:
+    """The first sample as a vector of length 1."""
+    flat = _wide(array[0]).ravel()
+    norm = float(np.linalg.norm(flat))
+    unit: Array = flat / norm if np.isfinite(norm) and norm > 0 else np.zeros_like(flat)
+    return unit

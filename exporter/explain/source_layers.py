@@ -1,0 +1,143 @@
+"""What every layer of the source computes on a few samples, in float64 and with its rounding noise.
+
+Runs in the source's child. The values come from one module for each framework; here they are joined by name and
+given their noise, as ``runtimes.reference`` does for the outputs.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Protocol, cast
+
+import numpy as np
+
+from exporter.source_folder import open_source
+from runtimes.base import Array, Feeds
+from runtimes.parity import noise_floor
+from runtimes.reference import Variant, padded
+
+# What the float64 values of all layers may take, in bytes: fewer samples are used of a network that needs more.
+MAX_BYTES = 256 << 20
+
+_MODULES = {
+    "torch": "exporter.explain.torch_layers",
+    "keras": "exporter.explain.tensorflow_layers",
+    "savedmodel": "exporter.explain.tensorflow_layers",
+    "onnx": "exporter.explain.onnx_layers",
+}
+
+
+@dataclass(frozen=True)
+class Value:
+    """One floating-point value that depends on the input: its layer's name and kind, and the values that feed it."""
+
+    name: str
+    op: str
+    inputs: tuple[str, ...]
+    array: Array
+
+
+@dataclass(frozen=True)
+class SourceLayer:
+    """One layer, in the order of computation.
+
+    ``inputs`` are the names of the layers that feed it, none where that is the model's input. ``y64`` has shape
+    (n, ...), ``noise`` (n,); ``view`` says that it only gives the numbers of its input another shape.
+    """
+
+    name: str
+    op: str
+    inputs: tuple[str, ...]
+    y64: Array
+    noise: Array
+    view: bool = False
+
+
+Run = Callable[[Feeds], list[Value]]
+
+
+class Framework(Protocol):
+    """A module that runs sources of one framework, value by value."""
+
+    def open_values(self, folder: Path, variant: Variant) -> Run:
+        """What gives every value of one run, in the variant's precision and the order of computation."""
+
+
+def layers(folder: Path, feeds: dict[str, Array], real: list[bool]) -> list[SourceLayer]:
+    """The layers of the source in ``folder``, on as many of the samples ``feeds`` as MAX_BYTES holds, from the first.
+
+    ``real`` says of each sample whether it sets scales: a sentinel must not. Raises what ``open_session`` raises.
+    """
+    source = open_source(folder)
+    framework = cast(Framework, importlib.import_module(_MODULES[source.framework]))
+    fixed = source.model.inputs[0].shape[0]
+    single = framework.open_values(folder, Variant())
+    each = sum(2 * value.array.nbytes for value in _run(single, _first(feeds, 1), fixed, None))
+    count = max(1, min(len(real), MAX_BYTES // max(each, 1)))
+    chosen = _first(feeds, count)
+    exact = _run(framework.open_values(folder, Variant(precision="float64")), chosen, fixed, None)
+    runs = [_run(single, chosen, fixed, None), _run(single, chosen, fixed, 1)]
+    if source.framework == "torch":
+        runs.append(_run(framework.open_values(folder, Variant(channels_last=True)), chosen, fixed, None))
+    by_name = [{value.name: value.array for value in run} for run in runs]
+    return joined(exact, by_name, np.array(real[:count]))
+
+
+def joined(exact: Sequence[Value], runs: Sequence[Mapping[str, Array]], real: Array) -> list[SourceLayer]:
+    """The values of the float64 run with their noise over the others.
+
+    A value that has no row for each sample, or that a float32 run lacks, is no layer: what it feeds is fed by its
+    own inputs.
+    """
+    found: dict[str, SourceLayer] = {}
+    feeding: dict[str, tuple[str, ...]] = {}
+    for value in exact:
+        inputs = tuple(dict.fromkeys(name for given in value.inputs for name in feeding.get(given, ())))
+        same = [run[value.name] for run in runs if value.name in run]
+        if len(same) == len(runs) and _judgeable(value.array, same, len(real)):
+            noise = noise_floor(same, value.array, "tensor", real)
+            view = len(inputs) == 1 and _is_view(value.array, found[inputs[0]].y64)
+            found[value.name] = SourceLayer(value.name, value.op, inputs, value.array, noise, view)
+            inputs = (value.name,)
+        feeding[value.name] = inputs
+    return list(found.values())
+
+
+def _judgeable(y64: Array, same: Sequence[Array], samples: int) -> bool:
+    return (
+        y64.dtype == np.float64
+        and y64.ndim > 0
+        and len(y64) == samples
+        and all(run.shape == y64.shape for run in same)
+        and bool(np.isfinite(y64).all())
+    )
+
+
+def _is_view(y: Array, given: Array) -> bool:
+    return y.shape != given.shape and y.size == given.size and np.array_equal(y.ravel(), given.ravel())
+
+
+def _run(run: Run, feeds: Feeds, fixed: int | None, batch: int | None) -> list[Value]:
+    """The values for all samples, run ``batch`` at a time, or as many as the source takes."""
+    total = len(next(iter(feeds.values())))
+    size = fixed or batch or total
+    whole = padded(feeds, fixed) if fixed else feeds
+    parts = [
+        run({name: array[at : at + size] for name, array in whole.items()}) for at in range(0, total, size)
+    ]
+    if len(parts) == 1:
+        return [
+            replace(value, array=value.array[:total]) if value.array.ndim else value for value in parts[0]
+        ]
+    return [
+        replace(values[0], array=np.concatenate([value.array for value in values])[:total])
+        for values in zip(*parts, strict=True)
+        if values[0].array.ndim
+    ]
+
+
+def _first(feeds: Feeds, count: int) -> dict[str, Array]:
+    return {name: array[:count] for name, array in feeds.items()}

@@ -1,0 +1,174 @@
+"""The stage ``explain``: for each row of ``verify`` that is a mismatch, the first layer that diverges, and the cause.
+
+It needs the source's framework beside the row's runtime; where that is not installed, what can be said without it is said.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from exporter.converters import Converters
+from exporter.explain.first_layer import Divergence, closest_tensor, first_layer
+from exporter.explain.source_layers import SourceLayer, layers
+from exporter.source_folder import open_source
+from runtimes import session_child
+from runtimes.base import Array, SessionOptions
+from runtimes.bundle import Bundle, ModelSpec
+from runtimes.errors import FwexportError, UnavailableError
+from runtimes.explanation import Cause, Explanation
+from runtimes.parity import judge
+from runtimes.pool import Cell, Pool, cells
+from runtimes.reference import REFERENCE, Reference, fixed_batch, open_reference, padded
+from runtimes.rows import VERIFY, VerifyResult, VerifyRow, cell_name, load_verify, save
+from runtimes.verdicts import feeds, source_outputs
+
+# How many samples the layers are compared on: the worst one, a sentinel, and real ones.
+SAMPLES = 8
+
+
+def explain_saved(bundle: Bundle, result: VerifyResult, out: Path, pool: Pool) -> VerifyResult:
+    """The result with each mismatch explained, also in ``out``'s ``verify.json``, which this run has just written."""
+    wrong = [row for row in result.rows if row.outcome == "mismatch"]
+    if not wrong:
+        return result
+    by_name = {cell.name: cell for cell in cells(bundle, [row.device for row in wrong])}
+    reference = open_reference(bundle.folder / REFERENCE)
+    with Converters() as converters:
+        explainer = _Explainer(reference, pool, converters)
+        found = {
+            cell_name(row): explainer.explain(by_name[cell_name(row)])
+            for row in wrong
+            if cell_name(row) in by_name
+        }
+
+    def explained(rows: tuple[VerifyRow, ...]) -> tuple[VerifyRow, ...]:
+        return tuple(replace(row, explanation=found.get(cell_name(row), row.explanation)) for row in rows)
+
+    saved = load_verify(out / VERIFY)
+    if saved is not None:
+        save(out / VERIFY, replace(saved, rows=explained(saved.rows)))
+    return replace(result, rows=explained(result.rows))
+
+
+def explain(
+    cell: Cell, reference: Reference, row: VerifyRow, pool: Pool, converters: Converters | None
+) -> Explanation:
+    """Why the cell's row is a mismatch. Without ``converters`` the source is not opened."""
+    if row.outcome != "mismatch":
+        return Explanation(notes=(f"the row is {row.outcome}, not a mismatch",))
+    return _Explainer(reference, pool, converters).explain(cell)
+
+
+class _Explainer:
+    """Explains the cells of one bundle; the source's layers on the same samples are computed once."""
+
+    def __init__(self, reference: Reference, pool: Pool, converters: Converters | None) -> None:
+        self._reference, self._pool, self._converters = reference, pool, converters
+        self._layers: dict[tuple[int, ...], list[SourceLayer]] = {}
+
+    def explain(self, cell: Cell) -> Explanation:
+        """The first layer, then the causes; what fails on the way becomes a note."""
+        notes: list[str] = []
+        try:
+            y = outputs(cell, self._reference.inputs, self._pool)
+        except FwexportError as error:
+            return Explanation(notes=(f"the artifact could not be run again: {error}",))
+        found = Divergence((), "", ())
+        try:
+            rows = samples(y, self._reference, cell.bundle.manifest.model)
+            source = self._source_layers(cell, rows)
+            used = rows[: len(source[0].y64)] if source else rows[:1]
+            traced = _trace(cell, self._reference, used, self._pool)
+            found = first_layer(source, traced)
+            notes += _remarks(found, y, traced, used, self._reference, cell.bundle.manifest.model)
+        except FwexportError as error:
+            notes.append(f"no layer was compared: {error}")
+        return Explanation(found.span, found.last_good, found.layers, self._causes(cell, y), tuple(notes))
+
+    def _source_layers(self, cell: Cell, rows: Array) -> list[SourceLayer]:
+        """The source's layers on these samples, or on the first of them. Raises UnavailableError without its framework."""
+        key = tuple(int(row) for row in rows)
+        if key not in self._layers:
+            if self._converters is None:
+                raise UnavailableError("the source is not opened here")
+            folder = cell.folder / cell.bundle.manifest.source.path
+            loader = open_source(folder).loader
+            missing = loader.check()
+            if missing:
+                raise UnavailableError(f"the source cannot be opened here: {missing}")
+            inputs = {name: array[rows] for name, array in self._reference.inputs.items()}
+            real = [bool(role != "sentinel") for role in self._reference.roles[rows]]
+            self._layers[key] = self._converters.get(loader.PROCESS).call(layers, folder, inputs, real)
+        return self._layers[key]
+
+    def _causes(self, cell: Cell, y: dict[str, Array]) -> tuple[Cause, ...]:
+        del cell, y
+        return ()
+
+
+def outputs(cell: Cell, inputs: dict[str, Array], pool: Pool) -> dict[str, Array]:
+    """What the artifact gives for samples in the source's layout, all in one batch, in the source's names and layouts."""
+    model, artifact = cell.bundle.manifest.model, cell.described
+    total, fixed = len(next(iter(inputs.values()))), fixed_batch(artifact.inputs)
+    given = feeds(inputs, model, artifact)
+    whole = padded(given, fixed) if fixed else given
+    found = pool.session(cell).worker.call(session_child.run, whole, [fixed or total])
+    return source_outputs({name: array[:total] for name, array in found.items()}, model, artifact)
+
+
+def samples(y: dict[str, Array], reference: Reference, model: ModelSpec) -> Array:
+    """Indices of the judged samples to look at layer by layer, by importance: the worst, a real one, a sentinel, real ones."""
+    judgements = [
+        judge(y[s.name], reference.y64[s.name], reference.noise[s.name], s.kind) for s in model.outputs
+    ]
+    worst = max(judgements, key=lambda found: found.max_ratio).worst_sample
+    sentinels = np.flatnonzero(reference.roles == "sentinel")[-1:]
+    others = np.flatnonzero(reference.roles != "sentinel")
+    ordered = [worst, *others[:1], *sentinels, *others[1:]]
+    return np.array(list(dict.fromkeys(int(row) for row in ordered))[:SAMPLES])
+
+
+def _trace(cell: Cell, reference: Reference, rows: Array, pool: Pool) -> dict[str, Array]:
+    """Every tensor that the artifact computes for these samples."""
+    artifact = cell.described
+    inputs = {name: array[rows] for name, array in reference.inputs.items()}
+    given, fixed = feeds(inputs, cell.bundle.manifest.model, artifact), fixed_batch(artifact.inputs)
+    whole = padded(given, fixed) if fixed else given
+    total = len(next(iter(whole.values())))
+    options = SessionOptions(backend=cell.backend)
+    worker, path = pool.session(cell).worker, cell.bundle.path(artifact)
+    found = worker.call(session_child.trace, cell.runtime, path, cell.device, options, whole, fixed)
+    return {
+        name: array[: len(array) * len(rows) // total] if array.ndim else array
+        for name, array in found.items()
+    }
+
+
+def _remarks(
+    found: Divergence,
+    y: Mapping[str, Array],
+    traced: Mapping[str, Array],
+    rows: Array,
+    reference: Reference,
+    model: ModelSpec,
+) -> Iterator[str]:
+    """What the comparison of layers leaves to be said."""
+    if not found.layers:
+        yield "the source has no layer that can be compared"
+    elif not found.span:
+        computed = all(
+            closest_tensor(y[spec.name][rows].astype(np.float64), reference.noise[spec.name][rows], traced)
+            for spec in model.outputs
+        )
+        yield (
+            "every layer agrees, and the outputs do not: the fault lies after the last layer"
+            if computed
+            else "every layer agrees when each is computed for itself, and the outputs do not: the fault lies in what the "
+            "runtime makes of the file, in a fusion, a delegate or a device"
+        )
+    elif not found.last_good:
+        yield "the first layer already differs: the fault lies in it, or in what it is given"

@@ -1,0 +1,112 @@
+"""The first layer that diverges, decided on arrays of a small network with a branch."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from exporter.explain.first_layer import closest_tensor, first_layer
+from exporter.explain.source_layers import SourceLayer, Value, joined
+from runtimes.base import Array
+
+SAMPLES, EPS = 3, 2.0**-24
+
+
+def network(conv_scale: float = 1.0, second_bias: float = 0.0) -> list[tuple[str, tuple[str, ...], Array]]:
+    """``(name, inputs, values)``: conv, norm, relu, a second convolution added to the relu, flatten, dense."""
+    random = np.random.default_rng(1)
+    image = random.normal(size=(SAMPLES, 5, 6, 4))
+    conv = image * np.linspace(1, 2, 5)[:, None, None] * conv_scale
+    norm = (conv - 0.3) * 1.7
+    relu = np.maximum(norm, 0)
+    second = relu[:, ::-1] * 0.7 + second_bias
+    added = relu + second
+    flat = added.reshape(SAMPLES, -1)
+    dense = flat @ random.normal(size=(flat.shape[1], 7))
+    return [
+        ("conv", (), conv),
+        ("norm", ("conv",), norm),
+        ("relu", ("norm",), relu),
+        ("second", ("relu",), second),
+        ("add", ("relu", "second"), added),
+        ("flatten", ("add",), flat),
+        ("dense", ("flatten",), dense),
+    ]
+
+
+def source() -> list[SourceLayer]:
+    return joined(
+        [Value(name, name, inputs, array) for name, inputs, array in network()],
+        [{name: array * (1 + 2 * EPS) for name, _, array in network()}],
+        np.ones(SAMPLES, bool),
+    )
+
+
+def artifact(*leave: str, **faults: float) -> dict[str, Array]:
+    """Tensors in float32 and channels last, without those of the layers that are folded into others."""
+    rounded = {name: array.astype(np.float32) for name, _, array in network(**faults) if name not in leave}
+    return {f"net/{n}": np.moveaxis(a, 1, -1) if a.ndim == 4 else a for n, a in rounded.items()}
+
+
+def test_a_correct_artifact_has_no_first_layer() -> None:
+    for folded in ((), ("conv", "norm"), ("conv", "norm", "second", "flatten")):
+        found = first_layer(source(), artifact(*folded))
+        assert found.span == ()
+        assert {layer.name for layer in found.layers if layer.ratio is None} == set(folded)
+        assert all(layer.ratio is None or layer.ratio < 2 for layer in found.layers)
+
+
+def test_a_layer_with_a_tensor_of_its_own_is_named_alone() -> None:
+    found = first_layer(source(), artifact(second_bias=0.01))
+    assert (found.span, found.last_good) == (("second",), "relu")
+    by_name = {layer.name: layer for layer in found.layers}
+    assert by_name["second"].tensor == "net/second"
+    assert by_name["second"].ratio is not None
+    assert by_name["second"].ratio > 1000
+
+
+def test_layers_that_were_folded_into_one_are_named_together() -> None:
+    found = first_layer(source(), artifact("conv", "norm", conv_scale=1.01))
+    assert (found.span, found.last_good) == (("conv", "norm", "relu"), "")
+    assert [layer.ratio for layer in found.layers[:2]] == [None, None]
+
+
+def test_a_folded_layer_is_right_when_what_it_feeds_is() -> None:
+    found = first_layer(source(), artifact("conv", "norm", "second", second_bias=0.01))
+    assert (found.span, found.last_good) == (("second", "add"), "relu")
+
+
+def test_a_flatten_in_another_order_is_seen_although_its_input_has_the_same_numbers() -> None:
+    tensors = artifact()
+    tensors["net/flatten"] = tensors["net/add"].reshape(SAMPLES, -1)
+    tensors["net/dense"] = tensors["net/dense"][:, ::-1] + 1
+    found = first_layer(source(), tensors)
+    assert (found.span[0], found.last_good) == ("flatten", "add")
+
+
+def test_nothing_like_a_layer_shows_nothing_of_it() -> None:
+    random = np.random.default_rng(2)
+    tensors = {name: random.normal(size=array.shape) for name, array in artifact().items()}
+    found = first_layer(source(), tensors)
+    assert (found.span, found.last_good) == (("conv",), "")
+
+
+def test_not_a_number_is_never_right() -> None:
+    tensors = artifact()
+    tensors["net/dense"][1, 2] = np.nan
+    found = first_layer(source(), tensors)
+    assert found.span == ("dense",)
+
+
+def test_a_value_that_a_float32_run_lacks_is_bridged() -> None:
+    values = [Value(name, name, inputs, array) for name, inputs, array in network()]
+    runs = [{value.name: value.array for value in values if value.name != "norm"}]
+    layers = joined(values, runs, np.ones(SAMPLES, bool))
+    assert "norm" not in {layer.name for layer in layers}
+    assert next(layer for layer in layers if layer.name == "relu").inputs == ("conv",)
+    assert next(layer for layer in layers if layer.name == "flatten").view
+
+
+def test_a_tensor_is_found_by_its_values_alone() -> None:
+    dense = source()[-1]
+    assert closest_tensor(dense.y64, dense.noise, artifact()) == "net/dense"
+    assert closest_tensor(dense.y64, dense.noise, artifact(conv_scale=1.01)) == ""
