@@ -19,6 +19,7 @@ from runtimes.base import Array
 from runtimes.bundle import Failure
 from runtimes.explanation import in_words
 from runtimes.predict import Prediction
+from runtimes.report import units
 from runtimes.rows import SCHEMA, BenchRow, VerifyRow
 
 stdout = Console(width=None if sys.stdout.isatty() else 120)
@@ -123,6 +124,8 @@ def print_verify(rows: Sequence[VerifyRow]) -> None:
     generated = dict.fromkeys(row.source for row in rows if row.samples == "generated")
     if generated:
         stdout.print(f"{', '.join(generated)}: judged on generated inputs; bring real ones with --samples.")
+    for source in dict.fromkeys(row.source for row in rows):
+        _classes(source, [row for row in rows if row.source == source and row.top1_interval])
     _reasons(rows)
 
 
@@ -186,6 +189,31 @@ def print_failures(failures: Sequence[Failure]) -> None:
     for (edge, message), formats in together.items():
         why = f"{edge}: {message}" if edge else message
         stderr.print(f"no {', '.join(formats)}: {why}", markup=False)
+
+
+def _classes(source: str, rows: Sequence[VerifyRow]) -> None:
+    """What the held-out samples say: a line for all rows that it is the same of, the many last."""
+    together: dict[str, list[VerifyRow]] = {}
+    for row in rows:
+        together.setdefault(_held_out(row), []).append(row)
+    for text, same in sorted(together.items(), key=lambda item: len(item[1])):
+        names = ", ".join(f"{source}/{row.artifact} in {_where(row)}" for row in same)
+        others = f"{source}, the other {len(same)}" if len(same) > len(rows) / 2 > 1 else names
+        stdout.print(f"{source if len(together) == 1 else others}: {text}", markup=False)
+
+
+def _held_out(row: VerifyRow) -> str:
+    """The agreement and the change in accuracy of one row, with their 95 % intervals."""
+    same = round((row.top1_agreement or 0) * row.heldout_n)
+    count = f"all {same}" if same == row.heldout_n else f"{same} of {row.heldout_n}"
+    said = f"the source's class on {count} held-out samples (95 % interval {units.shares(row.top1_interval)})"
+    if row.accuracy_change is None:
+        return said
+    change = (
+        f"change {units.points(row.accuracy_change)} points ({units.changes(row.accuracy_change_interval)})"
+    )
+    luck = f", p {units.significant(row.mcnemar_p)}" if row.accuracy_change else ""
+    return f"{said}; accuracy {units.percent(row.accuracy)}, {change}{luck}"
 
 
 def _reasons(rows: Sequence[VerifyRow] | Sequence[BenchRow]) -> None:

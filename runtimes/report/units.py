@@ -64,6 +64,28 @@ def percent(share: float | None) -> str:
     return "< 100 %" if share > 0.5 else "> 0 %"
 
 
+def shares(interval: tuple[float, float] | None) -> str:
+    """An interval of a share as %: 98.98 to 100 %. An end that is not 0 or all is never called so."""
+    return NONE if interval is None else " to ".join(_two_digits(end) for end in interval) + " %"
+
+
+def _two_digits(share: float) -> str:
+    return f"{share * 100:g}" if share in (0, 1) else f"{min(max(share * 100, 0.01), 99.99):.2f}"
+
+
+def points(change: float | None) -> str:
+    """A change of a share, in points of a per cent, with its sign: +0.28, 0.00, -1.11."""
+    if change is None:
+        return NONE
+    text = f"{change * 100:+.2f}"
+    return "0.00" if text in ("+0.00", "-0.00") else text
+
+
+def changes(interval: tuple[float, float] | None) -> str:
+    """An interval of such a change: -1.05 to +1.05."""
+    return NONE if interval is None else " to ".join(map(points, interval))
+
+
 def size(n_bytes: int | None) -> str:
     """Bytes in the decimal unit that suits them, with the unit."""
     if n_bytes is None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from runtimes.parity import MAX_RATIO, MEDIAN_RATIO
+from runtimes.report import classes, timing, training, units
 from runtimes.report import headline as head
-from runtimes.report import timing, training, units
 from runtimes.report.blocks import (
     Block,
     Cell,
@@ -27,7 +27,8 @@ LEGEND = (
     "e is how far the export's output lies from the source computed in float64 on the same sample, and n is the "
     "rounding noise that the source itself shows there in float32. "
     f"A row passes when its worst e/n is at most {MAX_RATIO:g} and its median e/n at most "
-    f"{MEDIAN_RATIO:g}: about 1 is as exact as the source, and a real fault scores in the hundreds."
+    f"{MEDIAN_RATIO:g}: about 1 is as exact as the source, and a real fault scores in the hundreds. "
+    "SQNR is the power of the outputs over that of their error."
 )
 
 
@@ -79,10 +80,8 @@ def _verdicts(inputs: Inputs) -> Iterator[Block]:
         Column(f"worst e/n (limit {MAX_RATIO:g})", "number"),
         Column(f"median e/n (limit {MEDIAN_RATIO:g})", "number"),
         Column("max abs error", "number"),
-        Column("same top-1", "number"),
-        Column("accuracy", "number"),
-        Column("n", "number"),
-        Column("held out", "number"),
+        Column("SQNR, dB", "number"),
+        Column("samples", "number"),
     )
     rows, ratios, proofs = [], [], []
     for series, bundle in enumerate(inputs.bundles):
@@ -95,18 +94,14 @@ def _verdicts(inputs: Inputs) -> Iterator[Block]:
                 units.significant(row.max_noise_ratio),
                 units.significant(row.median_noise_ratio),
                 units.error(row.max_abs_error),
-                units.percent(row.top1_agreement),
-                units.percent(row.accuracy),
+                units.significant(row.sqnr_db),
                 units.count(row.n),
-                units.count(row.heldout_n),
             )
             rows.append((name, word, *figures))
             ratios.append(Figure(name, series, row.max_noise_ratio, _said(word, figures[0])))
             proofs.append((name, row.device_proof or "none was recorded"))
     yield Words(LEGEND, "legend")
     if rows:
-        n_is = "n counts the samples judged by e/n; same top-1 and accuracy are over the held-out samples."
-        yield Words(n_is, "legend")
         for bundle in inputs.bundles:
             if bundle.verify and any(row.samples == "generated" for row in bundle.verify.rows):
                 yield Words(
@@ -115,6 +110,7 @@ def _verdicts(inputs: Inputs) -> Iterator[Block]:
         yield Table("Verdict on each row", columns, tuple(rows))
     if chart := bars("Worst e/n of each row", ratios, unit="e/n", limit=MAX_RATIO):
         yield chart
+    yield from classes.blocks(inputs)
     if rows:
         yield Table("Device proof", (Column("row", "name"), Column("what the runtime said")), tuple(proofs))
 

@@ -124,8 +124,14 @@ def verify_result(source: str) -> VerifyResult:
             max_noise_ratio=worst,
             median_noise_ratio=median,
             max_abs_error=worst * 3.1e-7,
+            sqnr_db=139.6,
             top1_agreement=1.0,
+            top1_interval=(0.98981, 1.0),
             accuracy=0.9833 if source == "torch" else 0.9778,
+            source_accuracy=0.9833 if source == "torch" else 0.9778,
+            accuracy_change=0.0,
+            accuracy_change_interval=(-0.01056, 0.01056),
+            mcnemar_p=1.0,
             heldout_n=360,
             device_proof=f"{backend}: every tensor and kernel on the CPU",
             artifact_sha256=sha(source, artifact),
@@ -247,8 +253,13 @@ def write_ugly(folder: Path) -> Path:
         max_noise_ratio=1204.3,
         median_noise_ratio=310.0,
         max_abs_error=0.41,
+        sqnr_db=11.2,
         top1_agreement=0.9194,
+        top1_interval=(0.88636, 0.94539),
         accuracy=0.9111,
+        accuracy_change=-0.0667,
+        accuracy_change_interval=(-0.09888, -0.04144),
+        mcnemar_p=3.03e-06,
     )
     rows.append(
         VerifyRow(

@@ -97,6 +97,20 @@ def test_every_verdict_is_in_both(folder: Path, markdown: str, html: str) -> Non
         assert name_of(row) in cells
 
 
+def test_classes_come_with_their_intervals(folder: Path, markdown: str, html: str) -> None:
+    lines = table_lines(markdown, "**Classes on the held-out samples**")
+    named = [row for row in rows(folder, "verify") if row["top1_agreement"] is not None]
+    assert len(lines) == len(named)
+    cells = Page(html).cells
+    for row in named:
+        right = row["outcome"] == "passed"
+        said = ["98.98 to 100 %", "0.00", "-1.06 to +1.06", "1.00"]
+        said = said if right else ["88.64 to 94.54 %", "-6.67", "-9.89 to -4.14", "3.0e-06"]
+        (line,) = [line for line in lines if name_of(row) in line]
+        assert all(f" {text} " in line for text in said)
+        assert set(said) <= set(cells)
+
+
 def test_every_timing_is_in_both(folder: Path, markdown: str, html: str) -> None:
     cells = Page(html).cells
     for batch in (1, 32):

@@ -50,6 +50,27 @@ def test_a_share_that_is_not_all_is_never_called_all(share: float | None, words:
 
 
 @pytest.mark.parametrize(
+    ("interval", "words"),
+    [
+        (None, "n/a"),
+        ((0.98981, 1.0), "98.98 to 100 %"),
+        ((0.0, 0.0102), "0 to 1.02 %"),
+        ((1e-9, 0.999999), "0.01 to 99.99 %"),
+    ],
+)
+def test_an_interval_of_a_share(interval: tuple[float, float] | None, words: str) -> None:
+    assert units.shares(interval) == words
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [(None, "n/a"), (0.0, "0.00"), (-1e-9, "0.00"), (0.0028, "+0.28"), (-0.0667, "-6.67")],
+)
+def test_a_change_in_points_has_its_sign(change: float | None, words: str) -> None:
+    assert units.points(change) == words
+
+
+@pytest.mark.parametrize(
     ("n_bytes", "words"), [(None, "n/a"), (12, "12 B"), (1_690, "1.69 kB"), (1_702_911, "1.70 MB")]
 )
 def test_sizes(n_bytes: int | None, words: str) -> None:
