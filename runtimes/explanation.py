@@ -25,8 +25,8 @@ class Cause:
 class LayerError:
     """One layer of the source, in the order of computation, beside what the artifact computes there.
 
-    ``ratio`` is the largest e/n (see ``runtimes.parity``) of the artifact's closest tensor; None where the artifact
-    has no tensor to compare, because the layer was folded into another.
+    ``ratio`` is the largest e/n (see ``runtimes.parity``) of ``tensor``, the artifact's closest one; None where that is
+    not finite, and where ``tensor`` is "": the layer was folded into another.
     """
 
     name: str

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from runtimes.report.charts import Bars, Curves
+from runtimes.report.layer_plot import LayerPlot
 
 Tone = Literal["passed", "incomplete", "failed"]
 
@@ -80,7 +81,7 @@ class Commands:
     lines: tuple[str, ...]
 
 
-Block = Table | Words | Points | Matrix | Commands | Bars | Curves
+Block = Table | Words | Points | Matrix | Commands | Bars | Curves | LayerPlot
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from runtimes.report.blocks import (
     Words,
 )
 from runtimes.report.charts import Bars, Curves
+from runtimes.report.layer_plot import LayerPlot
 from runtimes.report.units import printable
 
 MARKS = {"passed": "✓", "failed": "✗", "incomplete": "?"}
@@ -55,7 +56,7 @@ def _block(block: Block) -> str:
             return _matrix(block)
         case Commands():
             return _fenced(block.lines)
-        case Bars() | Curves():
+        case Bars() | Curves() | LayerPlot():
             return ""
 
 

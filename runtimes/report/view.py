@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from runtimes.parity import MAX_RATIO, MEDIAN_RATIO
-from runtimes.report import classes, timing, training, units
+from runtimes.report import classes, explained, timing, training, units
 from runtimes.report import headline as head
 from runtimes.report.blocks import (
     Block,
@@ -42,6 +42,7 @@ def view(inputs: Inputs) -> View:
             Section("sources", training.title(inputs), tuple(training.blocks(inputs))),
             Section("artifacts", "Artifacts", tuple(_artifacts(inputs))),
             Section("verdicts", "Verdicts", tuple(_verdicts(inputs))),
+            *_explanations(inputs),
             Section("latency", "Latency", tuple(timing.blocks(inputs))),
             Section("agreement", "Agreement", tuple(_agreement(inputs))),
             Section("notes", "Failures, notes and running it again", tuple(_notes(inputs))),
@@ -113,6 +114,13 @@ def _verdicts(inputs: Inputs) -> Iterator[Block]:
     yield from classes.blocks(inputs)
     if rows:
         yield Table("Device proof", (Column("row", "name"), Column("what the runtime said")), tuple(proofs))
+
+
+def _explanations(inputs: Inputs) -> Iterator[Section]:
+    """A section where something was explained."""
+    found = tuple(explained.blocks(inputs))
+    if found:
+        yield Section("explanations", "Explanations", found)
 
 
 def _said(word: str, figure: str) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from runtimes.bundle import Artifact, Failure, Manifest, ModelSpec, Source, TensorSpec, save_manifest
+from runtimes.explanation import Cause, Explanation, LayerError
 from runtimes.machine import Machine
 from runtimes.rows import Agreement, BenchResult, BenchRow, VerifyResult, VerifyRow, save
 
@@ -242,6 +243,18 @@ def write_all(folder: Path) -> Path:
     return folder
 
 
+def explanation() -> Explanation:
+    """Of a network of 60 layers whose twentieth is wrong, folded into the next, by a hostile name."""
+    names = [HOSTILE if number == 20 else f"features.{number}" for number in range(60)]
+    ratios = [0.0, *[1.2] * 19, None, *[1e12] * 38, None]
+    layers = [
+        LayerError(name, "Conv2d", ratio, "" if name == HOSTILE else f"{name}/Conv2D;{HOSTILE}")
+        for name, ratio in zip(names, ratios, strict=True)
+    ]
+    cause = Cause("flatten order", "source", f"the weights of {HOSTILE} are in NHWC order", 2.1)
+    return Explanation((HOSTILE, "features.21"), "features.19", tuple(layers), (cause,), ("8 samples",))
+
+
 def write_ugly(folder: Path) -> Path:
     """A mismatch, a GPU that is not there, a crash, a failed export, hostile words, figures that are None."""
     verified, benched = verify_result("keras"), bench_result("keras")
@@ -260,6 +273,7 @@ def write_ugly(folder: Path) -> Path:
         accuracy_change=-0.0667,
         accuracy_change_interval=(-0.09888, -0.04144),
         mcnemar_p=3.03e-06,
+        explanation=explanation(),
     )
     rows.append(
         VerifyRow(
