@@ -20,6 +20,7 @@ from runtimes.base import Array, SessionOptions
 from runtimes.bundle import Bundle, ModelSpec
 from runtimes.errors import FwexportError, UnavailableError
 from runtimes.explanation import Cause, Explanation
+from runtimes.hypotheses import on_outputs, on_runs
 from runtimes.parity import judge
 from runtimes.pool import Cell, Pool, cells
 from runtimes.reference import REFERENCE, Reference, fixed_batch, open_reference, padded
@@ -38,7 +39,7 @@ def explain_saved(bundle: Bundle, result: VerifyResult, out: Path, pool: Pool) -
     by_name = {cell.name: cell for cell in cells(bundle, [row.device for row in wrong])}
     reference = open_reference(bundle.folder / REFERENCE)
     with Converters() as converters:
-        explainer = _Explainer(reference, pool, converters)
+        explainer = Explainer(source_of(bundle), reference, pool, converters)
         found = {
             cell_name(row): explainer.explain(by_name[cell_name(row)])
             for row in wrong
@@ -54,20 +55,30 @@ def explain_saved(bundle: Bundle, result: VerifyResult, out: Path, pool: Pool) -
     return replace(result, rows=explained(result.rows))
 
 
+def source_of(bundle: Bundle) -> Path:
+    """The source folder inside a bundle."""
+    return bundle.folder / bundle.manifest.source.path
+
+
 def explain(
     cell: Cell, reference: Reference, row: VerifyRow, pool: Pool, converters: Converters | None
 ) -> Explanation:
     """Why the cell's row is a mismatch. Without ``converters`` the source is not opened."""
     if row.outcome != "mismatch":
         return Explanation(notes=(f"the row is {row.outcome}, not a mismatch",))
-    return _Explainer(reference, pool, converters).explain(cell)
+    return Explainer(source_of(cell.bundle), reference, pool, converters).explain(cell)
 
 
-class _Explainer:
-    """Explains the cells of one bundle; the source's layers on the same samples are computed once."""
+class Explainer:
+    """Explains cells that are judged by one reference; the source's layers on the same samples are computed once.
 
-    def __init__(self, reference: Reference, pool: Pool, converters: Converters | None) -> None:
-        self._reference, self._pool, self._converters = reference, pool, converters
+    ``source`` is the folder of the source, None where there is none; without ``converters`` it is not opened.
+    """
+
+    def __init__(
+        self, source: Path | None, reference: Reference, pool: Pool, converters: Converters | None
+    ) -> None:
+        self._source, self._reference, self._pool, self._converters = source, reference, pool, converters
         self._layers: dict[tuple[int, ...], list[SourceLayer]] = {}
 
     def explain(self, cell: Cell) -> Explanation:
@@ -80,34 +91,42 @@ class _Explainer:
         found = Divergence((), "", ())
         try:
             rows = samples(y, self._reference, cell.bundle.manifest.model)
-            source = self._source_layers(cell, rows)
+            source = self._source_layers(rows)
             used = rows[: len(source[0].y64)] if source else rows[:1]
             traced = _trace(cell, self._reference, used, self._pool)
             found = first_layer(source, traced)
             notes += _remarks(found, y, traced, used, self._reference, cell.bundle.manifest.model)
         except FwexportError as error:
             notes.append(f"no layer was compared: {error}")
-        return Explanation(found.span, found.last_good, found.layers, self._causes(cell, y), tuple(notes))
+        causes: tuple[Cause, ...] = ()
+        try:
+            causes = self._causes(cell, y)
+        except FwexportError as error:
+            notes.append(f"no cause was looked for: {error}")
+        return Explanation(found.span, found.last_good, found.layers, causes, tuple(notes))
 
-    def _source_layers(self, cell: Cell, rows: Array) -> list[SourceLayer]:
+    def _source_layers(self, rows: Array) -> list[SourceLayer]:
         """The source's layers on these samples, or on the first of them. Raises UnavailableError without its framework."""
         key = tuple(int(row) for row in rows)
         if key not in self._layers:
-            if self._converters is None:
-                raise UnavailableError("the source is not opened here")
-            folder = cell.folder / cell.bundle.manifest.source.path
-            loader = open_source(folder).loader
+            if self._source is None or self._converters is None:
+                raise UnavailableError("there is no source to open here")
+            loader = open_source(self._source).loader
             missing = loader.check()
             if missing:
                 raise UnavailableError(f"the source cannot be opened here: {missing}")
             inputs = {name: array[rows] for name, array in self._reference.inputs.items()}
             real = [bool(role != "sentinel") for role in self._reference.roles[rows]]
-            self._layers[key] = self._converters.get(loader.PROCESS).call(layers, folder, inputs, real)
+            self._layers[key] = self._converters.get(loader.PROCESS).call(layers, self._source, inputs, real)
         return self._layers[key]
 
     def _causes(self, cell: Cell, y: dict[str, Array]) -> tuple[Cause, ...]:
-        del cell, y
-        return ()
+        """The faults under which the outputs agree; whether they are the same twice is asked where none does."""
+        model, reference = cell.bundle.manifest.model, self._reference
+        found = on_outputs(y, reference, model)
+        if not found:
+            found = on_runs(y, outputs(cell, reference.inputs, self._pool), reference, model)
+        return tuple(found)
 
 
 def outputs(cell: Cell, inputs: dict[str, Array], pool: Pool) -> dict[str, Array]:
