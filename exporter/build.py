@@ -1,4 +1,4 @@
-"""The stage ``build``: a source folder becomes a bundle, with every format that was asked for and its reference.
+"""The stage ``build``: a source folder becomes a bundle, with every format that was asked for, its reference and golden samples.
 
 A format that fails is written down and the rest go on.
 """
@@ -33,7 +33,8 @@ from runtimes.bundle import (
 from runtimes.errors import ConversionError, FwexportError, OutputError, UnavailableError
 from runtimes.files import copy, output_error, swapped_folder, writing_to
 from runtimes.formats import FILES
-from runtimes.reference import REFERENCE
+from runtimes.golden import write_golden
+from runtimes.reference import REFERENCE, open_reference
 
 OnStep = Callable[[str, int], None]
 
@@ -84,6 +85,9 @@ def build(
         }
         manifest = _describe(fresh, described, routes, made)
         save_manifest(fresh, manifest)
+        reference = open_reference(fresh / REFERENCE)
+        if not reference.refused:
+            write_golden(fresh, manifest, reference)
     return manifest
 
 

@@ -166,6 +166,8 @@ def build(
         all_roles = all_roles[usable]
     for spec in outputs:
         refused = refused or refuse_reference(y64[spec.name], noise[spec.name], spec.kind)
+    if refused:
+        notes.append("the bundle has no golden folder: nothing says what its outputs should be")
     names = tuple(variant.name for variant in runs)
     if generated:
         all_roles = np.where(all_roles == "real", "generated", all_roles)

@@ -241,6 +241,7 @@ def test_export_of_a_trained_source_gives_the_same_bundle(tmp_path: Path, bundle
     assert done.returncode == 0, done.stderr
     assert (out / "model.tflite").read_bytes() == (bundles["torch"] / "model.tflite").read_bytes()
     assert {path.name for path in out.iterdir()} == {
+        "golden",
         "manifest.json",
         "model.tflite",
         "reference.npz",

@@ -69,6 +69,7 @@ def test_a_reference_survives_its_file(tmp_path: Path) -> None:
 def test_float64_that_is_float32_is_refused() -> None:
     made = build(lambda v: Linear(v, trap=True), *heldout(50), variants(1, False), (Y,))
     assert "computed in float32" in made.refused
+    assert any("no golden folder" in note for note in made.notes)
 
 
 @pytest.mark.parametrize(("limit", "refused"), [(29.0, False), (1.0, True)])
