@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import msgspec
 
-from runtimes.bundle import ModelSpec
-
-KEY = "fwexport"
+from runtimes.bundle import METADATA, ModelSpec
 
 
 def metadata(spec: ModelSpec) -> dict[str, str]:
     """The entries to store: name to text."""
-    return {KEY: msgspec.json.encode(spec).decode()}
+    return {METADATA: msgspec.json.encode(spec).decode()}

@@ -14,7 +14,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol, cast
+from types import MappingProxyType
+from typing import Any, Literal, Protocol, cast
 
 import numpy as np
 
@@ -52,12 +53,13 @@ class Inspection:
 class Session(ABC):
     """A loaded artifact on one device.
 
-    ``inputs`` and ``outputs`` are read from the file. ``device_proof`` is what the runtime itself answered, after
-    loading, when asked where it computes.
+    ``inputs``, ``outputs`` and ``metadata`` are read from the file. ``device_proof`` is what the runtime itself
+    answered, after loading, when asked where it computes.
     """
 
     inputs: tuple[TensorSpec, ...]
     outputs: tuple[TensorSpec, ...]
+    metadata: Mapping[str, str] = MappingProxyType({})
     device_proof: str
     threads: int
 
@@ -89,7 +91,8 @@ class Session(ABC):
 class Runtime(Protocol):
     """A module in ``runtimes/adapters/``.
 
-    ``DEVICES`` maps each device to its backends, the default first. An adapter that can show what the file computes
+    ``DEVICES`` maps each device to its backends, the default first. ``THREADS`` says whose a number of threads is:
+    each session's, or the whole process's from the first run on. An adapter that can show what the file computes
     inside also has ``trace(path, device, options, feeds)``: every tensor by the file's own name, in the order of
     computation and in the file's layouts.
     """
@@ -100,6 +103,8 @@ class Runtime(Protocol):
     def DEVICES(self) -> Mapping[str, tuple[str, ...]]: ...  # noqa: N802
     @property
     def PRECISIONS(self) -> tuple[str, ...]: ...  # noqa: N802
+    @property
+    def THREADS(self) -> Literal["session", "process"]: ...  # noqa: N802
 
     def check(self, device: str) -> str | None:
         """None, or why this runtime cannot use this device here and how to get it."""

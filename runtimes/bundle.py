@@ -16,6 +16,8 @@ from runtimes.files import digest, recover_swap, size_of, write_atomically
 
 SCHEMA = 1
 MANIFEST = "manifest.json"
+# The name under which an artifact carries its ModelSpec, as JSON.
+METADATA = "fwexport"
 
 Kind = Literal["image", "logits", "probabilities", "tensor"]
 

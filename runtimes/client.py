@@ -91,6 +91,11 @@ class Worker:
         """The child's process id."""
         return self._process.pid
 
+    @property
+    def alive(self) -> bool:
+        """Whether it can still be called."""
+        return self._ended is None and self._process.poll() is None
+
     def call(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run a module-level function in the child and return its result.
 

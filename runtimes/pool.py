@@ -106,14 +106,12 @@ class Live:
         timeout_s: float = TIMEOUT_S,
         worker: Worker | None = None,
     ) -> None:
-        hide = {"CUDA_VISIBLE_DEVICES": "-1"} if cell.device == "cpu" else {}
-        backend = {"KERAS_BACKEND": "tensorflow"} if cell.runtime == "keras" else {}
         self.cell = cell
         self.threads = threads
         self.first_s: float | None = None
         self._opened: Opened | None = None
         self._error: FwexportError | None = None
-        self.worker = worker or Worker({**hide, **backend}, timeout_s=timeout_s)
+        self.worker = worker or Worker(_environment(cell), timeout_s=timeout_s)
         options = SessionOptions(backend=cell.backend, threads=threads)
         path = cell.bundle.path(cell.described)
         self.worker.start(session_child.open_session, cell.runtime, path, cell.device, options)
@@ -138,6 +136,7 @@ class Pool:
     def __init__(self, timeout_s: float = TIMEOUT_S) -> None:
         self._timeout_s = timeout_s
         self._live: dict[tuple[Cell, int | None], Live] = {}
+        self._one_thread: Worker | None = None
 
     def session(self, cell: Cell, threads: int | None = None) -> Live:
         """The session of this cell, started on the first call. It may still be loading."""
@@ -146,8 +145,24 @@ class Pool:
             self._live[key] = Live(cell, threads, self._timeout_s)
         return self._live[key]
 
+    def one_thread(self, cell: Cell) -> Worker:
+        """A child in which this cell can be opened once more, on one thread.
+
+        It is the cell's own where each session has its threads; the cells of other runtimes share one, in turn.
+        """
+        if runtime(cell.runtime).THREADS == "session":
+            return self.session(cell).worker
+        if self._one_thread is None or not self._one_thread.alive:
+            self._one_thread = Worker(
+                {"CUDA_VISIBLE_DEVICES": "-1", "KERAS_BACKEND": "tensorflow"}, timeout_s=self._timeout_s
+            )
+        return self._one_thread
+
     def close(self) -> None:
         """End every child."""
+        if self._one_thread is not None:
+            self._one_thread.close()
+            self._one_thread = None
         while self._live:
             self._live.popitem()[1].worker.close()
 
@@ -158,3 +173,10 @@ class Pool:
         self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _environment(cell: Cell) -> dict[str, str]:
+    """What the child of this cell is started with."""
+    hide = {"CUDA_VISIBLE_DEVICES": "-1"} if cell.device == "cpu" else {}
+    backend = {"KERAS_BACKEND": "tensorflow"} if cell.runtime == "keras" else {}
+    return {**hide, **backend}

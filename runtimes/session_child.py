@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +13,7 @@ from runtimes.base import Array, Inspection, Session, SessionOptions, runtime
 from runtimes.bundle import TensorSpec
 from runtimes.errors import UnavailableError
 from runtimes.latency import steady
+from runtimes.reference import run_in_batches
 
 # Windows that make a warm-up, and the share of the steady time after which it is cut short.
 WINDOW_S = 0.05
@@ -29,6 +31,7 @@ class Opened:
     import_s: float
     load_s: float
     versions: dict[str, str] = field(default_factory=dict)
+    metadata: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -74,6 +77,7 @@ def open_session(name: str, path: Path, device: str, options: SessionOptions) ->
         imported - begin,
         loaded - imported,
         found,
+        dict(session.metadata),
     )
 
 
@@ -118,6 +122,19 @@ def trace(
         for key, array in parts[0].items()
         if array.ndim and all(part[key].shape[1:] == array.shape[1:] for part in parts)
     }
+
+
+def run_beside(
+    name: str, path: Path, device: str, options: SessionOptions, feeds: dict[str, Array], batch: int
+) -> dict[str, Array]:
+    """Outputs for all samples, by a session with options of its own that is closed again."""
+    session = runtime(name).load(path, device, options)
+    try:
+        return run_in_batches(session, feeds, batch)
+    finally:
+        session.close()
+        del session
+        gc.collect()  # a model is a web of cycles, and this child may open many
 
 
 def measure(feeds: list[dict[str, Array]], seconds: float, at_least: int, at_most: int) -> Timed:

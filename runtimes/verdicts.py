@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 
+import msgspec
 import numpy as np
 
 from runtimes.base import Array
-from runtimes.bundle import Artifact, ModelSpec, TensorSpec
+from runtimes.bundle import METADATA, Artifact, ModelSpec, TensorSpec
 from runtimes.errors import (
     ChecksumError,
     FwexportError,
@@ -26,30 +27,35 @@ from runtimes.reference import Reference
 from runtimes.rows import Outcome, VerifyRow
 from runtimes.statistics import clopper_pearson, mcnemar_p, paired_difference_interval
 
+# How an artifact is run, as reasons say it; each must give the same answers.
+AT_ONCE, UNEVEN, AGAIN = "all in one batch", "in batches of 1, 2, 3 and 7", "a second time"
+ONE_THREAD = "on one thread"
+
 
 def judged(
     row: VerifyRow,
-    runs: Sequence[Mapping[str, Array]],
+    runs: Mapping[str, Mapping[str, Array]],
     answers: Mapping[str, Array] | None,
     reference: Reference,
     model: ModelSpec,
 ) -> tuple[VerifyRow, Array | None]:
     """The verdict on outputs in the source's names and layouts: ``runs`` under the noise rule, ``answers`` by top-1.
 
-    A mismatch that the outputs themselves explain (a softmax missing) has that in its reason, by name.
-    ``answers`` is None where there are no real samples. A reason that ``row`` has already is a remark, kept if it passes.
+    ``runs`` are named as above; ``answers`` is None where there are no real samples. A mismatch that the
+    outputs themselves explain (a softmax missing) has that in its reason, by name. A reason that ``row`` has already
+    is a remark, kept if it passes.
     """
-    labels = ("all in one batch", "in batches of 1, 2, 3 and 7", "a second time")
     judgements: list[Judgement] = []
     reason, remark = "", row.reason
-    for label, run in zip(labels, runs, strict=True):
+    for label, run in runs.items():
         for spec in model.outputs:
             found = judge(run[spec.name], reference.y64[spec.name], reference.noise[spec.name], spec.kind)
             judgements.append(found)
             if not found.passed and not reason:
                 reason = f"{spec.name}, {label}: {found.reason}"
     if reason:
-        causes = on_outputs(runs[0], reference, model) + on_runs(runs[0], runs[-1], reference, model)
+        causes = on_outputs(runs[AT_ONCE], reference, model)
+        causes += on_runs(runs[AT_ONCE], runs[AGAIN], reference, model)
         reason += "".join(f"; {cause.name}: {cause.detail}" for cause in causes[:1])
     row = replace(
         row,
@@ -58,7 +64,7 @@ def judged(
         max_noise_ratio=max(found.max_ratio for found in judgements),
         median_noise_ratio=max(found.median_ratio for found in judgements),
         max_abs_error=max(found.max_abs_error for found in judgements),
-        sqnr_db=smallest_sqnr_db(runs[0], reference, model),
+        sqnr_db=smallest_sqnr_db(runs[AT_ONCE], reference, model),
     )
     spec = model.outputs[0]
     if answers is None or spec.kind not in ("logits", "probabilities"):
@@ -133,6 +139,26 @@ def structure_faults(inputs: Sequence[TensorSpec], outputs: Sequence[TensorSpec]
                 continue  # a file may leave output sizes open; the run shows them
             if own.shape and not _fits(own.shape, spec.shape):
                 return f"{side} {spec.name} has shape {list(own.shape)}, the manifest says {list(spec.shape)}"
+    return ""
+
+
+def metadata_faults(metadata: Mapping[str, str], artifact: Artifact, model: ModelSpec) -> str:
+    """What the description inside the file says otherwise than the manifest, in words; "" when nothing does.
+
+    A file that fwexport did not write, but was given, need not have one.
+    """
+    text = metadata.get(METADATA)
+    if not text:
+        return "the file has lost its metadata: its labels and preprocessing" if artifact.edges else ""
+    try:
+        own = msgspec.json.decode(text, type=ModelSpec)
+    except msgspec.DecodeError as error:
+        return f"the file's metadata are damaged: {error}"
+    wanted = replace(model, inputs=artifact.inputs, outputs=artifact.outputs)
+    for field in fields(ModelSpec):
+        inside, outside = getattr(own, field.name), getattr(wanted, field.name)
+        if inside != outside:
+            return f"the {field.name} in the file's metadata are {inside}, the manifest's {outside}"
     return ""
 
 

@@ -2,7 +2,8 @@
 
     {"inputs": [TensorSpec], "outputs": [TensorSpec], "weights": [[..]], "does": "", "seconds": 0.0}
 
-It computes ``x.reshape(n, -1) @ weights`` in float32. ``does``: crash, exit, hang, missing or raise.
+It computes ``x.reshape(n, -1) @ weights`` in float32. ``does``: crash, exit, hang, missing or raise; or it answers
+otherwise in a batch, the second time (again), or on one thread (threads).
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 import numpy as np
@@ -24,6 +26,7 @@ from runtimes.errors import NotAModelError
 FORMATS = ("fake",)
 DEVICES = {"cpu": ("fake",), "gpu": ("fake",)}
 PRECISIONS = ("float32",)
+THREADS: Literal["session", "process"] = "session"
 
 
 @dataclass(frozen=True)
@@ -58,21 +61,23 @@ def load(path: Path, device: str, options: SessionOptions) -> Session:
     found = _read(path)
     if found.does == "missing":
         import a_library_that_no_one_has  # type: ignore[import-not-found]  # noqa: F401
-    return _Session(found)
+    return _Session(found, options.threads or 2)
 
 
 class _Session(Session):
-    def __init__(self, file: FakeFile) -> None:
+    def __init__(self, file: FakeFile, threads: int) -> None:
         self._file = file
         self.inputs, self.outputs = file.inputs, file.outputs
         self.device_proof = "fake cpu"
-        self.threads = 1
+        self.threads = threads
+        self._answered: set[bytes] = set()
         self._weights = np.array(file.weights, np.float32)
 
     def run(self, feeds: Feeds) -> dict[str, Array]:
         self._misbehave()
         x = feeds[self.inputs[0].name]
-        return {self.outputs[0].name: x.reshape(len(x), -1).astype(np.float32) @ self._weights}
+        y = x.reshape(len(x), -1).astype(np.float32) @ self._weights
+        return {self.outputs[0].name: y + self._error(x)}
 
     def bind(self, feeds: Feeds) -> Callable[[], None]:
         seconds = self._file.seconds
@@ -83,6 +88,12 @@ class _Session(Session):
                 time.sleep(seconds)
 
         return call
+
+    def _error(self, x: Array) -> np.float32:
+        seen = x.tobytes() in self._answered
+        self._answered.add(x.tobytes())
+        wrong = {"batch": 1 < len(x) < 4, "again": seen and len(x) > 7, "threads": self.threads == 1}
+        return np.float32(wrong.get(self._file.does, False))
 
     def _misbehave(self) -> None:
         match self._file.does:

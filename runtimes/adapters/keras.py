@@ -5,25 +5,24 @@ from __future__ import annotations
 import json
 import zipfile
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
 from runtimes.base import Array, Feeds, Inspection, Session, SessionOptions, zero_feeds
-from runtimes.bundle import ModelSpec, TensorSpec
+from runtimes.bundle import METADATA, ModelSpec, TensorSpec
 from runtimes.errors import NotAModelError, UnavailableError
 from runtimes.tensorflow_device import check, device_name, prove, set_threads, versions
 from runtimes.tensorflow_trace import computed
 
-__all__ = ["DEVICES", "FORMATS", "PRECISIONS", "check", "inspect", "load", "trace", "versions"]
+__all__ = ["DEVICES", "FORMATS", "PRECISIONS", "THREADS", "check", "inspect", "load", "trace", "versions"]
 
 FORMATS = ("keras",)
 DEVICES = {"cpu": ("tensorflow",), "gpu": ("tensorflow",)}
 PRECISIONS = ("float32",)
-
-METADATA = "fwexport"
+THREADS: Literal["session", "process"] = "process"
 
 
 def inspect(path: Path) -> Inspection:
@@ -74,7 +73,8 @@ class _Session(Session):
         self._where = device_name(device)
         with tf.device(self._where):
             model = _read(path)
-        self.inputs, self.outputs = _specs(model, _metadata(path))
+        self.metadata = _metadata(path)
+        self.inputs, self.outputs = _specs(model, self.metadata)
         self._forward = _forward(model, self.inputs)
         zeros = zero_feeds(self.inputs)
         self.device_proof = prove(self._compute(self._tensors(zeros))[0], device)
@@ -137,7 +137,7 @@ def _metadata(path: Path) -> dict[str, str]:
         return {METADATA: archive.read(f"{METADATA}.json").decode()}
 
 
-def _specs(model: Any, named: dict[str, str]) -> tuple[tuple[TensorSpec, ...], tuple[TensorSpec, ...]]:
+def _specs(model: Any, named: Mapping[str, str]) -> tuple[tuple[TensorSpec, ...], tuple[TensorSpec, ...]]:
     """The model's tensors, by the names of the Input layers and of the layers that give the outputs.
 
     The metadata, where there are any, have other names, and sizes where the model leaves them free.

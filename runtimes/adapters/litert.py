@@ -9,7 +9,7 @@ import zipfile
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -21,6 +21,7 @@ from runtimes.machine import cores_allowed, versions_of
 FORMATS = ("tflite",)
 DEVICES = {"cpu": ("xnnpack",), "gpu": ("webgpu",)}
 PRECISIONS = ("float32",)
+THREADS: Literal["session", "process"] = "session"
 
 
 def check(device: str) -> str | None:
@@ -91,6 +92,7 @@ class _CpuSession(Session):
         self.threads = options.threads or cores_allowed()
         self._interpreter = _read(path, self.threads, delegates=True)
         self.inputs, self.outputs = _specs(self._interpreter)
+        self.metadata = _metadata(path)
         self._index = dict(
             zip([s.name for s in self.inputs], _indices(self._interpreter, "inputs"), strict=True)
         )
@@ -142,6 +144,7 @@ class _GpuSession(Session):
 
         interpreter = _read(path, 1, delegates=False)
         self.inputs, self.outputs = _specs(interpreter)
+        self.metadata = _metadata(path)
         try:
             self._model = compiled_model.CompiledModel.from_file(
                 str(path), hardware_accel=hardware_accelerator.HardwareAccelerator.GPU

@@ -7,7 +7,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -19,6 +19,7 @@ from runtimes.machine import cores_allowed, versions_of
 FORMATS = ("onnx",)
 DEVICES = {"cpu": ("cpu",), "cuda": ("cuda", "tensorrt")}
 PRECISIONS = ("float32",)
+THREADS: Literal["session", "process"] = "session"
 
 _PROVIDERS = {
     "cpu": "CPUExecutionProvider",
@@ -105,6 +106,7 @@ class _Session(Session):
         self.threads = self._session.get_session_options().intra_op_num_threads
         self.inputs = _specs(self._session.get_inputs())
         self.outputs = _specs(self._session.get_outputs())
+        self.metadata = dict(self._session.get_modelmeta().custom_metadata_map)
         self._names = [spec.name for spec in self.outputs]
         self._where = (kind, int(index or 0))
         self.device_proof = self._prove(_PROVIDERS[backend])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -15,11 +15,12 @@ from runtimes.errors import NotAModelError
 from runtimes.tensorflow_device import check, device_name, prove, set_threads, versions
 from runtimes.tensorflow_trace import computed
 
-__all__ = ["DEVICES", "FORMATS", "PRECISIONS", "check", "inspect", "load", "trace", "versions"]
+__all__ = ["DEVICES", "FORMATS", "PRECISIONS", "THREADS", "check", "inspect", "load", "trace", "versions"]
 
 FORMATS = ("savedmodel",)
 DEVICES = {"cpu": ("tensorflow",), "gpu": ("tensorflow",)}
 PRECISIONS = ("float32",)
+THREADS: Literal["session", "process"] = "process"
 
 SIGNATURE = "serving_default"
 
@@ -43,9 +44,7 @@ def inspect(path: Path) -> Inspection:
         "StatefulPartitionedCall",
     ):
         ops.pop(plumbing, None)
-    extra = version / "assets.extra" / "fwexport.json"
-    found = msgspec.json.decode(extra.read_bytes(), type=dict[str, str]) if extra.exists() else {}
-    return Inspection(*_specs(function), dict(sorted(ops.items())), found)
+    return Inspection(*_specs(function), dict(sorted(ops.items())), _metadata(version))
 
 
 def load(path: Path, device: str, options: SessionOptions) -> Session:
@@ -69,8 +68,9 @@ class _Session(Session):
         self.threads = set_threads(options.threads)
         self._where = device_name(device)
         with tf.device(self._where):
-            _, self._loaded, self._function = _read(path)
+            version, self._loaded, self._function = _read(path)
         self.inputs, self.outputs = _specs(self._function)
+        self.metadata = _metadata(version)
         zeros = zero_feeds(self.inputs)
         self.device_proof = prove(next(iter(self._compute(self._tensors(zeros)).values())), device)
 
@@ -114,6 +114,11 @@ def _read(path: Path) -> tuple[Path, Any, Any]:
         raise NotAModelError(f"{version} has no signature {SIGNATURE!r}") from None
     except Exception as error:
         raise NotAModelError(f"{version} is no SavedModel that TensorFlow can load: {error}") from error
+
+
+def _metadata(version: Path) -> dict[str, str]:
+    extra = version / "assets.extra" / "fwexport.json"
+    return msgspec.json.decode(extra.read_bytes(), type=dict[str, str]) if extra.exists() else {}
 
 
 def _latest(path: Path) -> Path:

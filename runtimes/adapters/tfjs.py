@@ -9,19 +9,20 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 import msgspec
 import numpy as np
 
 from runtimes import machine, node
 from runtimes.base import Array, Feeds, Inspection, Session, SessionOptions
-from runtimes.bundle import ModelSpec, TensorSpec
+from runtimes.bundle import METADATA, ModelSpec, TensorSpec
 from runtimes.errors import NotAModelError, UnavailableError
 
 FORMATS = ("tfjs",)
 DEVICES = {"cpu": ("wasm", "js")}
 PRECISIONS = ("float32",)
+THREADS: Literal["session", "process"] = "session"
 
 SCRIPT = "node_session.mjs"
 MODEL = "model.json"
@@ -119,7 +120,7 @@ class TfjsSession(Session):
 
     def __init__(self, path: Path, backend: str) -> None:
         found = inspect(path)
-        self.inputs, self.outputs = found.inputs, found.outputs
+        self.inputs, self.outputs, self.metadata = found.inputs, found.outputs, found.metadata
         self._released: list[int] = []
         self.node = node.NodeProcess(SCRIPT)
         try:
@@ -273,6 +274,6 @@ def _specs(tensors: dict[str, Any], known: Sequence[TensorSpec]) -> tuple[Tensor
 def _known(texts: dict[str, str]) -> ModelSpec | None:
     """The ModelSpec that an export of ours carries."""
     try:
-        return msgspec.json.decode(texts["fwexport"], type=ModelSpec)
+        return msgspec.json.decode(texts[METADATA], type=ModelSpec)
     except (KeyError, msgspec.DecodeError):
         return None

@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import importlib.util
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 import numpy as np
 
 from runtimes.base import Array, Feeds, Inspection, Session, SessionOptions, zero_feeds
-from runtimes.bundle import ModelSpec, TensorSpec
+from runtimes.bundle import METADATA, ModelSpec, TensorSpec
 from runtimes.errors import NotAModelError, UnavailableError
 from runtimes.machine import cores_allowed, versions_of
 
 FORMATS = ("torchscript",)
 DEVICES = {"cpu": ("torch",), "cuda": ("torch",)}
 PRECISIONS = ("float32",)
+THREADS: Literal["session", "process"] = "session"
 
 
 def check(device: str) -> str | None:
@@ -66,17 +67,17 @@ class _Session(Session):
         import torch
 
         self.threads = options.threads or cores_allowed()
-        torch.set_num_threads(self.threads)
         torch.backends.cuda.matmul.allow_tf32 = False
         torch.backends.cudnn.allow_tf32 = False
         self._device = torch.device(device)
-        self._module, extra = _read(path, device)
-        self.inputs, self.outputs = _specs(self._module, extra)
+        self._module, self.metadata = _read(path, device)
+        self.inputs, self.outputs = _specs(self._module, self.metadata)
         self.device_proof = self._prove()
 
     def run(self, feeds: Feeds) -> dict[str, Array]:
         import torch
 
+        torch.set_num_threads(self.threads)
         with torch.inference_mode():
             values = _as_tuple(self._module(*self._tensors(feeds)))
         return {spec.name: value.cpu().numpy() for spec, value in zip(self.outputs, values, strict=True)}
@@ -84,6 +85,7 @@ class _Session(Session):
     def bind(self, feeds: Feeds) -> Callable[[], None]:
         import torch
 
+        torch.set_num_threads(self.threads)
         tensors, module = self._tensors(feeds), self._module
         on_gpu, device = self._device.type == "cuda", self._device
 
@@ -105,6 +107,7 @@ class _Session(Session):
         """Compute once, and ask the result where it lies; a file that does not say its sizes is asked for its weights."""
         import torch
 
+        torch.set_num_threads(self.threads)
         if all(spec.shape for spec in self.inputs):
             with torch.inference_mode():
                 found = _as_tuple(self._module(*self._tensors(zero_feeds(self.inputs))))[0].device
@@ -118,7 +121,7 @@ class _Session(Session):
 def _read(path: Path, device: str) -> tuple[Any, dict[str, str]]:
     import torch
 
-    extra = {"fwexport": ""}
+    extra = {METADATA: ""}
     try:
         module = torch.jit.load(str(path), map_location=device, _extra_files=extra)
     except (RuntimeError, ValueError) as error:
@@ -128,10 +131,10 @@ def _read(path: Path, device: str) -> tuple[Any, dict[str, str]]:
     return module.eval(), texts
 
 
-def _specs(module: Any, extra: dict[str, str]) -> tuple[tuple[TensorSpec, ...], tuple[TensorSpec, ...]]:
+def _specs(module: Any, extra: Mapping[str, str]) -> tuple[tuple[TensorSpec, ...], tuple[TensorSpec, ...]]:
     """TorchScript stores no shapes and no output names: they come from the metadata, or stay unknown."""
-    if extra.get("fwexport"):
-        spec = msgspec.json.decode(extra["fwexport"], type=ModelSpec)
+    if extra.get(METADATA):
+        spec = msgspec.json.decode(extra[METADATA], type=ModelSpec)
         return spec.inputs, spec.outputs
     given = list(module.graph.inputs())[1:]
     inputs = tuple(TensorSpec(value.debugName().split(".")[0], "float32", ()) for value in given)
