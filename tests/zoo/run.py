@@ -28,7 +28,7 @@ from exporter.console import stderr, stdout
 from exporter.converters import Converters
 from exporter.source_kind import Given
 from runtimes.base import runtime
-from runtimes.bundle import Manifest, TensorSpec
+from runtimes.bundle import Bundle, Manifest, TensorSpec, open_bundle
 from runtimes.errors import FwexportError
 from runtimes.machine import versions_of
 from runtimes.verify import VerifyOptions, verify
@@ -88,6 +88,13 @@ class Zoo:
             time.perf_counter() - built,
             transposes(place / "bundle", manifest),
         )
+
+    def built(self, model: Model) -> Bundle:
+        """The bundle of one model, to be judged elsewhere."""
+        place = self.folder / model.name
+        shutil.rmtree(place, ignore_errors=True)
+        build(self._bring(model, place), place / "bundle", (), self.converters)
+        return open_bundle(place / "bundle")
 
     def _bring(self, model: Model, place: Path) -> Path:
         """The source folder of the model, its weights drawn, with a few generated samples."""

@@ -1,0 +1,224 @@
+"""What runs in the children that convert: make a clean network, plant a fault in it, measure what the fault moves."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from exporter.frameworks import keras_model
+from exporter.source_folder import open_source, save_source
+from exporter.sources import torch_code
+from runtimes.base import Array
+from runtimes.bundle import TensorSpec
+from runtimes.parity import judge
+from runtimes.reference import Variant, open_reference, run_in_batches
+from tests.zoo import child as zoo
+from tests.zoo.registry import NORMALIZED, RAW, Model
+
+CODE = "tests.mutants.torch_net:network"
+# What ``depthwise`` is scaled by, so that float16 does not hold its outputs, and ``hidden``, so that some of its neurons
+# pass 6; the bias of its neuron that never wakes.
+LOUD, WIDE, ASLEEP = 4e4, 4.0, -1e3
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a clean network is made with."""
+
+    framework: str
+    width: int = 8
+    probabilities: bool = False
+    seed: int = 0
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """Those of ``network``."""
+        return {"width": self.width, "probabilities": self.probabilities}
+
+    @property
+    def name(self) -> str:
+        """One word for these options."""
+        kind = "probabilities" if self.probabilities else "logits"
+        return f"{self.framework}_{kind}_{self.width}_{self.seed}"
+
+    @property
+    def preprocessing(self) -> tuple[dict[str, Any], ...]:
+        """As the manifest has it: the Keras network scales and normalises inside."""
+        shape = (3, 24, 24) if self.framework == "torch" else (20, 28, 3)
+        return self.model(shape).preprocessing
+
+    def model(self, shape: tuple[int, ...]) -> Model:
+        """The network as the zoo describes one, so that its weights can be drawn like the zoo's."""
+        arithmetic = NORMALIZED if self.framework == "torch" else RAW
+        return Model(self.name, self.framework, shape, arithmetic=arithmetic)  # type: ignore[arg-type]
+
+
+def make_torch(options: Options, path: Path) -> None:
+    """Write the state_dict of a network with drawn weights and measured statistics."""
+    import torch
+
+    from tests.mutants import torch_net
+
+    model = options.model(torch_net.SHAPE)
+    generator = torch.Generator().manual_seed(options.seed)
+    network = torch_code.build(CODE, options.arguments)
+    with torch.no_grad():
+        zoo.draw_torch(network, generator)
+        network.depthwise.weight *= LOUD
+        network.hidden.weight *= WIDE
+        network.hidden.bias[0] = ASLEEP
+        zoo.measure_torch(network, torch.from_numpy(zoo.inputs(model)), generator)
+    torch.save(network.state_dict(), path)
+
+
+def make_keras(options: Options, path: Path) -> None:
+    """Write the ``.keras`` file of a network with drawn weights and measured statistics."""
+    from tests.mutants import keras_net
+
+    model = options.model(keras_net.SHAPE)
+    random = np.random.default_rng(options.seed)
+    network = keras_net.network(**options.arguments)
+    for layer in network.layers:
+        layer.set_weights([zoo._draw_keras(layer, weight, random) for weight in layer.weights])
+    for name, place, change in (
+        ("depthwise", 0, lambda kernel: kernel * np.float32(LOUD)),
+        ("hidden", 0, lambda kernel: kernel * np.float32(WIDE)),
+        ("hidden", 1, lambda bias: np.concatenate([[ASLEEP], bias[1:]])),
+    ):
+        values = network.get_layer(name).get_weights()
+        values[place] = change(values[place])
+        network.get_layer(name).set_weights(values)
+    zoo._measure_keras(network, zoo.inputs(model), random)
+    network.save(path)
+
+
+def plant(clean: Path, fault: str, planted: Path) -> None:
+    """The source folder ``planted``: the network of the clean one with one fault, described as the clean one is."""
+    source = open_source(clean)
+    planted.mkdir(parents=True)
+    if source.framework == "torch":
+        _plant_torch(clean, fault, planted)
+        save_source(planted, replace(source, arguments={**source.arguments, "fault": fault}))
+    else:
+        model = _planted_keras(keras_model.load(clean / source.weights), fault)
+        model.save(planted / source.weights)
+        keras_model.write_metadata(planted / source.weights, source.model)
+        save_source(planted, source)
+
+
+def _plant_torch(clean: Path, fault: str, planted: Path) -> None:
+    import torch
+
+    from tests.mutants import torch_faults
+
+    network = torch_code.load(clean)
+    with torch.no_grad():
+        torch_faults.FAULTS[fault](network)
+    torch.save(network.state_dict(), planted / open_source(clean).weights)
+
+
+def _planted_keras(clean: Any, fault: str) -> Any:
+    from tests.mutants import keras_faults, keras_net
+
+    probabilities = type(clean.get_layer("scores")).__name__ == "Softmax"
+    model = keras_net.network(clean.get_layer("stem").filters, probabilities, fault)
+    own = {layer.name: layer for layer in clean.layers}
+    for layer in model.layers:
+        if layer.name in own:
+            layer.set_weights(own[layer.name].get_weights())
+    if fault in keras_faults.WEIGHTS:
+        keras_faults.WEIGHTS[fault](model)
+    return model
+
+
+def faults(framework: str) -> list[str]:
+    """The kinds that this framework's network can have."""
+    if framework == "torch":
+        from tests.mutants import torch_faults
+
+        return list(torch_faults.FAULTS)
+    from tests.mutants import keras_faults
+
+    return list({**keras_faults.STEPS, **keras_faults.WEIGHTS})
+
+
+def effect(planted: Path, reference: Path) -> float:
+    """How far the float64 source with the fault lies from the clean one, in its rounding noise: the largest e/n."""
+    source, clean = open_source(planted), open_reference(reference)
+    session = source.loader.open_session(planted, Variant(precision="float64"))
+    y = run_in_batches(session, clean.inputs, len(clean))
+    found = [
+        judge(y[spec.name], clean.y64[spec.name], clean.noise[spec.name], spec.kind)
+        for spec in source.model.outputs
+    ]
+    return max(one.max_ratio for one in found)
+
+
+@dataclass(frozen=True)
+class Head:
+    """The last layer's kernel, (inputs, classes), and bias, (classes,). No conversion folds anything into it."""
+
+    kernel: Array
+    bias: Array
+
+
+def head(folder: Path) -> Head:
+    """The head of a source folder."""
+    source = open_source(folder)
+    if source.framework == "torch":
+        layer = torch_code.load(folder).head
+        return Head(layer.weight.detach().numpy().T.copy(), layer.bias.detach().numpy())
+    kernel, bias = keras_model.load(folder / source.weights).get_layer("head").get_weights()
+    return Head(kernel, bias)
+
+
+def plant_head(clean: Path, kernel: Array, bias: Array, planted: Path) -> None:
+    """The source folder ``planted``: the clean one with another head."""
+    source = open_source(clean)
+    planted.mkdir(parents=True)
+    if source.framework == "torch":
+        import torch
+
+        network = torch_code.load(clean)
+        with torch.no_grad():
+            network.head.weight.copy_(torch.from_numpy(kernel.T.copy()))
+            network.head.bias.copy_(torch.from_numpy(bias))
+        torch.save(network.state_dict(), planted / source.weights)
+    else:
+        model = keras_model.load(clean / source.weights)
+        model.get_layer("head").set_weights([kernel, bias])
+        model.save(planted / source.weights)
+    save_source(planted, source)
+
+
+def inputs_of(framework: str) -> tuple[TensorSpec, ...]:
+    """What the command line is told of the inputs: PyTorch code does not say."""
+    return (TensorSpec("image", "", (None, 3, 24, 24)),) if framework == "torch" else ()
+
+
+def substitute_variables(folder: Path, old: Array, new: Array) -> None:
+    """Write each number of ``old`` in the variables of a SavedModel as that of ``new``."""
+    import tensorflow as tf
+
+    from tests.mutants.file_faults import substituted
+
+    prefix = str(folder / "variables" / "variables")
+    reader = tf.train.load_checkpoint(prefix)
+    dtypes = reader.get_variable_to_dtype_map()
+    tensors = {name: reader.get_tensor(name) for name in sorted(dtypes)}
+    numbers = [name for name in tensors if dtypes[name] == tf.float32]
+    content = substituted(b"".join(tensors[name].tobytes() for name in numbers), old, new)
+    at = 0
+    for name in numbers:
+        array = tensors[name]
+        tensors[name] = np.frombuffer(content, np.float32, array.size, at).reshape(array.shape)
+        at += array.nbytes
+    tf.raw_ops.SaveV2(
+        prefix=prefix,
+        tensor_names=list(tensors),
+        shape_and_slices=[""] * len(tensors),
+        tensors=[tf.constant(value) for value in tensors.values()],
+    )
