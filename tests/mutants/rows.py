@@ -11,6 +11,7 @@ import msgspec
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
+from runtimes.explanation import Explanation
 from runtimes.files import write_atomically
 from runtimes.parity import MAX_RATIO
 from tests.mutants.kinds import KINDS, Kind
@@ -89,14 +90,15 @@ def killed(kind: Kind, row: Row) -> bool:
     )
 
 
-def told(kind: Kind, layers: Sequence[str], causes: Sequence[str], notes: Sequence[str]) -> Told:
-    """An explanation beside what is right."""
+def told(kind: Kind, found: Explanation, traced: bool) -> Told:
+    """An explanation beside what is right; a runtime that shows nothing of its inside (not ``traced``) names no layer."""
+    causes = tuple(cause.name for cause in found.causes)
     return Told(
-        tuple(layers),
-        tuple(causes),
-        bool(set(kind.layers) & set(layers)) if kind.layers else None,
+        found.first_layers,
+        causes,
+        bool(set(kind.layers) & set(found.first_layers)) if kind.layers and traced else None,
         bool(set(kind.causes) & set(causes)) if kind.causes else None,
-        tuple(notes),
+        found.notes,
     )
 
 

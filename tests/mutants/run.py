@@ -53,6 +53,7 @@ from tests.mutants.rows import (
     score_table,
     scores,
     summary,
+    told,
     total,
 )
 from tests.zoo.registry import FAST, MODELS
@@ -153,7 +154,7 @@ class Mutants:
 
     def _explain(self, kind: Kind, cell: Cell, row: VerifyRow, reference: Reference) -> Told:
         found = explain(cell, reference, row, self.pool, self.explaining)
-        return told(kind, found.first_layers, [cause.name for cause in found.causes], found.notes)
+        return told(kind, found, hasattr(runtime(cell.runtime), "trace"))
 
 
 def on_a_gpu(bundle: Bundle) -> list[Cell]:

@@ -10,6 +10,7 @@ import pytest
 
 from exporter.converters import Converters
 from runtimes.bundle import ModelSpec, TensorSpec
+from runtimes.explanation import Cause, Explanation
 from tests.mutants import child, file_faults, runtime_faults, spec_faults
 from tests.mutants.child import Options
 from tests.mutants.kinds import FRAMEWORKS, KINDS
@@ -30,7 +31,6 @@ from tests.zoo.rows import COLUMNS
 # One of each place, and one that no output can show.
 FAST = (
     "padding off by one",
-    "batch folded into one",
     "dead weight changed",
     "input renamed",
     "weight changed in the file",
@@ -149,11 +149,13 @@ def test_a_clean_network_that_is_blamed_is_named() -> None:
 
 def test_an_explanation_is_right_with_one_of_the_layers_and_one_of_the_causes() -> None:
     kind = KINDS["padding off by one"]
-    right = told(kind, ("stem",), ("padding off by one", "another epsilon"), ())
-    wrong = told(kind, ("head",), (), ())
+    cause = Cause("padding off by one", "source", "", 1.0)
+    right = told(kind, Explanation(("pad", "stem"), causes=(cause,)), traced=True)
+    wrong = told(kind, Explanation(("head",)), traced=True)
     assert (right.right_layer, right.right_cause) == (True, True)
     assert (wrong.right_layer, wrong.right_cause) == (False, False)
-    assert told(KINDS["residual dropped"], ("residual",), (), ()).right_cause is None
+    assert told(kind, Explanation(), traced=False).right_layer is None
+    assert told(KINDS["residual dropped"], Explanation(("residual",)), traced=True).right_cause is None
     tried = Tried(kind.name, "torch", rows=(replace(FOUND, told=right), replace(FOUND, told=wrong)))
     assert scores([tried]) == {kind.name: {"layer": (1, 2), "cause": (1, 2)}}
     assert total(scores([tried]), "cause") == (1, 2)
