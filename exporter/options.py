@@ -119,6 +119,19 @@ device = click.option(
 )
 as_json = click.option("--json", "as_json", is_flag=True, help="Print the rows as JSON on standard output.")
 
+ci_files = together(
+    click.option(
+        "--junit",
+        type=click.Path(dir_okay=False, path_type=Path),
+        help="Also write the rows as JUnit XML, for the test view of a CI.",
+    ),
+    click.option(
+        "--markdown",
+        type=click.Path(dir_okay=False, path_type=Path),
+        help="Also write them as Markdown, for a comment on a pull request.",
+    ),
+)
+
 
 def _argument(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) -> dict[str, Any]:
     """``KEY=VALUE`` as keyword arguments; a value that reads as a Python literal is one, else it is text."""

@@ -34,7 +34,7 @@ class VerifyRow:
     output in dB, 319 where it equals y64. ``top1_agreement`` is over the ``heldout_n`` real samples, the accuracies
     over those of them with a label; ``accuracy_change`` is the artifact's less the source's, ``mcnemar_p`` the chance
     of one as large by luck. Intervals are of 95 %: see ``runtimes.statistics``. ``needed_n`` is how many real samples
-    would decide an inconclusive row.
+    would decide an inconclusive row, ``wall_s`` the seconds that the row took.
     """
 
     source: str
@@ -64,6 +64,7 @@ class VerifyRow:
     artifact_sha256: str = ""
     versions: dict[str, str] = field(default_factory=dict)
     explanation: Explanation | None = None
+    wall_s: float | None = None
 
 
 def cell_name(row: VerifyRow) -> str:
@@ -215,21 +216,23 @@ def merged(earlier: Sequence[Row], fresh: Sequence[Row], current: Mapping[str, s
 def exit_code(
     rows: Sequence[VerifyRow] | Sequence[BenchRow], devices: Sequence[str] = (), runtimes: Sequence[str] = ()
 ) -> int:
-    """The exit code that a list of rows stands for; ``devices`` and ``runtimes`` were asked for by name.
-
-    cuda and gpu are two words for one thing: which of them a row has depends on its runtime.
-    """
+    """The exit code that a list of rows stands for; ``devices`` and ``runtimes`` were asked for by name."""
     outcomes = {row.outcome for row in rows}
     if outcomes & {"crashed", "timeout"}:
         return 5
     if outcomes & {"mismatch", "failed"}:
         return 1
-    asked = {device.replace("cuda", "gpu") for device in devices}
-    for row in rows:
-        if row.outcome == "unavailable" and (
-            row.device.replace("cuda", "gpu") in asked or row.runtime in runtimes
-        ):
-            return 6
+    if any(row.outcome == "unavailable" and asked_for(row, devices, runtimes) for row in rows):
+        return 6
     if "inconclusive" in outcomes or "passed" not in outcomes:
         return 3
     return 0
+
+
+def asked_for(row: VerifyRow | BenchRow, devices: Sequence[str], runtimes: Sequence[str]) -> bool:
+    """Whether a person named the row's device or runtime.
+
+    cuda and gpu are two words for one thing: which of them a row has depends on its runtime.
+    """
+    named = {device.replace("cuda", "gpu") for device in devices}
+    return row.device.replace("cuda", "gpu") in named or row.runtime in runtimes

@@ -6,6 +6,7 @@ cannot run is a row that says why, and is never a passed one.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -105,7 +106,9 @@ def judge_cells(
         # The next child loads while this one answers: more at once would stretch the load times that bench shows.
         for ahead in chosen[position : position + 2]:
             _start(ahead, pool)
-        yield cell, *_verify_cell(cell, reference, pool)
+        begin = time.perf_counter()
+        row, top1 = _verify_cell(cell, reference, pool)
+        yield cell, replace(row, wall_s=time.perf_counter() - begin), top1
 
 
 def _unreachable(bundle: Bundle) -> list[VerifyRow]:

@@ -16,6 +16,7 @@ from exporter import options
     is_flag=True,
     help="Say of each mismatch at which layer it begins, and why. Opens the source in its own framework.",
 )
+@options.ci_files
 @options.as_json
 def command(
     folder: Path,
@@ -24,6 +25,8 @@ def command(
     runtimes: tuple[str, ...],
     out: Path | None,
     explain: bool,
+    junit: Path | None,
+    markdown: Path | None,
     as_json: bool,
 ) -> int:
     """Does every artifact of BUNDLE predict what its source predicts, in the runtimes that are here?
@@ -36,10 +39,13 @@ def command(
     from runtimes.agreement import agreement
     from runtimes.bundle import find_bundles
     from runtimes.pool import Pool
-    from runtimes.rows import VerifyRow, exit_code
+    from runtimes.report.suite import Suite, make_folders, write_files
+    from runtimes.rows import VerifyRow, asked_for, exit_code
     from runtimes.verify import VerifyOptions, verify
 
+    make_folders(junit, markdown)
     rows: list[VerifyRow] = []
+    suites: list[Suite] = []
     with Steps() as steps, steps.stage("verify") as stage:
         for bundle in find_bundles(folder):
             place = out and (out / bundle.folder.name if bundle.folder != folder else out)
@@ -54,7 +60,11 @@ def command(
                 if explain:
                     found = explain_saved(bundle, found, place or bundle.folder, pool)
             rows += found.rows
+            suites.append(
+                Suite(bundle.folder.resolve().name, found, lambda row: asked_for(row, devices, runtimes))
+            )
         if out is None:
             agreement(folder)
+    write_files(suites, junit, markdown)
     print_json(rows) if as_json else print_verify(rows)
     return exit_code(rows, devices, runtimes)

@@ -36,7 +36,7 @@ def headline(inputs: Inputs) -> Headline:
     """The head of the report."""
     outcomes = Counter(outcome(b, row) for b in inputs.bundles if b.verify for row in b.verify.rows)
     found, total = problems(inputs), outcomes.total()
-    shown = tuple(replace(point, text=_cut(point.text)) for point in found[:LISTED])
+    shown = tuple(replace(point, text=cut(point.text)) for point in found[:LISTED])
     return Headline(
         tone=_tone(found, outcomes["passed"]),
         text=f"{outcomes['passed']} of {total} rows passed" if total else "No row was verified",
@@ -65,7 +65,7 @@ def _rest(inputs: Inputs, outcomes: Counter[str]) -> Iterator[str]:
         yield f"{failed} of {len(timings)} timings failed"
 
 
-def _cut(reason: str) -> str:
+def cut(reason: str) -> str:
     """The start of a reason, up to a space."""
     reason = " ".join(reason.split())
     return reason if len(reason) <= REASON_LENGTH else reason[:REASON_LENGTH].rpartition(" ")[0] + " …"

@@ -25,23 +25,23 @@ MARKS = {"passed": "✓", "failed": "✗", "incomplete": "?"}
 
 def render(view: View) -> str:
     """The whole report. Plots are left to the page: their figures are in the tables."""
-    parts = [f"# {_escape(view.title)}", *_headline(view.headline)]
+    parts = [f"# {escape(view.title)}", *_headline(view.headline)]
     for section in view.sections:
-        parts.append(f"## {_escape(section.title)}")
+        parts.append(f"## {escape(section.title)}")
         parts += [text for block in section.blocks if (text := _block(block))]
     return "\n\n".join(parts) + "\n"
 
 
 def _headline(headline: Headline) -> Iterator[str]:
-    yield f"**{MARKS[headline.tone]} {headline.tone}: {_escape(headline.text)}**"
+    yield f"**{MARKS[headline.tone]} {headline.tone}: {escape(headline.text)}**"
     if headline.rest:
-        yield _escape(headline.rest)
+        yield escape(headline.rest)
     if headline.problems:
         lines = [_point(point) for point in headline.problems]
         if headline.more:
             lines.append(f"- {headline.more}: in the last section")
         yield "\n".join(lines)
-    yield "\n".join(f"* **{_escape(what)}**: {_text(value)}" for what, value in headline.facts)
+    yield "\n".join(f"* **{escape(what)}**: {_text(value)}" for what, value in headline.facts)
 
 
 def _block(block: Block) -> str:
@@ -49,9 +49,9 @@ def _block(block: Block) -> str:
         case Words():
             return f"> {_text(block.text)}" if block.kind == "missing" else _text(block.text)
         case Table():
-            return f"**{_escape(block.caption)}**\n\n{_table(block)}"
+            return f"**{escape(block.caption)}**\n\n{_table(block)}"
         case Points():
-            return f"**{_escape(block.title)}**\n\n" + "\n".join(map(_point, block.points))
+            return f"**{escape(block.title)}**\n\n" + "\n".join(map(_point, block.points))
         case Matrix():
             return _matrix(block)
         case Commands():
@@ -61,14 +61,14 @@ def _block(block: Block) -> str:
 
 
 def _point(point: Point) -> str:
-    outcome = f" **{_escape(point.outcome)}**:" if point.outcome else ""
+    outcome = f" **{escape(point.outcome)}**:" if point.outcome else ""
     separator = "" if outcome else ":"
-    return f"- {_escape(point.name)}{separator}{outcome} {_text(point.text)}"
+    return f"- {escape(point.name)}{separator}{outcome} {_text(point.text)}"
 
 
 def _table(table: Table) -> str:
-    head = [_escape(column.title) for column in table.columns]
-    body = [[_escape(cell) for cell in row] for row in table.rows]
+    head = [escape(column.title) for column in table.columns]
+    body = [[escape(cell) for cell in row] for row in table.rows]
     widths = [max(3, *(len(row[i]) for row in (head, *body))) for i in range(len(head))]
     right = [column.kind == "number" for column in table.columns]
     rules = ["-" * (w - 1) + ":" if r else "-" * w for w, r in zip(widths, right, strict=True)]
@@ -82,7 +82,7 @@ def _table(table: Table) -> str:
 
 def _matrix(matrix: Matrix) -> str:
     """The lower triangle, numbered; the names of the numbers come first."""
-    names = "\n".join(f"{i}. {_escape(name)}" for i, name in enumerate(matrix.names, start=1))
+    names = "\n".join(f"{i}. {escape(name)}" for i, name in enumerate(matrix.names, start=1))
     numbers = [str(i) for i in range(1, len(matrix.names) + 1)]
     cells = [[cell.text for cell in row[: i + 1]] for i, row in enumerate(matrix.cells)]
     width = max(len(text) for row in (numbers, *cells) for text in row) + 1
@@ -90,7 +90,7 @@ def _matrix(matrix: Matrix) -> str:
     lines += [
         "".join(text.rjust(width) for text in (n, *row)) for n, row in zip(numbers, cells, strict=False)
     ]
-    return f"**{_escape(matrix.caption)}**\n\n{names}\n\n{_fenced(lines)}"
+    return f"**{escape(matrix.caption)}**\n\n{names}\n\n{_fenced(lines)}"
 
 
 def _fenced(lines: Sequence[str]) -> str:
@@ -109,9 +109,9 @@ def _text(text: str) -> str:
     text = printable(text)
     pieces = text.split("`")
     if len(pieces) % 2 == 0:
-        return _escape(text)
+        return escape(text)
     return "".join(
-        _escape(piece) if i % 2 == 0 or not _plain(piece) else f"`{piece}`" for i, piece in enumerate(pieces)
+        escape(piece) if i % 2 == 0 or not _plain(piece) else f"`{piece}`" for i, piece in enumerate(pieces)
     )
 
 
@@ -119,7 +119,7 @@ def _plain(piece: str) -> bool:
     return bool(piece.strip()) and not set(piece) & set("<>&|\\\n")
 
 
-def _escape(text: str) -> str:
+def escape(text: str) -> str:
     """No HTML, no table cell, no link and no emphasis can come of the text; it stays on one line."""
     text = re.sub(r"\s+", " ", printable(text))
     for character in "\\`*|[]":

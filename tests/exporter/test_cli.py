@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import shutil
@@ -148,9 +149,12 @@ def test_the_job_writes_a_report_over_both(job: tuple[Path, dict[str, object]]) 
 def test_a_changed_artifact_is_exit_1(own_bundle: Path) -> None:
     with (own_bundle / "model.onnx").open("ab") as file:
         file.write(b"\0")
-    done = fwexport("verify", own_bundle, "--format", "onnx", "--json")
+    files = {"--junit": own_bundle / "ci" / "junit.xml", "--markdown": own_bundle / "ci" / "comment.md"}
+    done = fwexport("verify", own_bundle, "--format", "onnx", "--json", *itertools.chain(*files.items()))
     assert done.returncode == 1
     assert "was changed after it was exported" in json.loads(done.stdout)["rows"][0]["reason"]
+    for file in files.values():
+        assert "was changed after it was exported" in file.read_text()
 
 
 def test_a_folder_that_holds_other_files_is_not_replaced(tmp_path: Path, bundles: dict[str, Path]) -> None:
