@@ -2,7 +2,7 @@
 
 A part of ``reference.npz`` for whoever has no numpy: raw little-endian files, and ``golden.json`` (the dataclasses here)
 that says what each holds and by which rule an output is right. ``replay.py`` runs the artifacts in Python,
-``replay.mjs`` in Node.
+``replay.mjs`` in Node and ``replay.html`` in a browser; ``golden.js`` is what the last two share.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from runtimes.verdicts import feeds
 
 FOLDER = "golden"
 INDEX = "golden.json"
-REPLAYERS = ("replay.py", "replay.mjs", "golden.js")
+REPLAYERS = ("replay.py", "replay.mjs", "replay.html", "golden.js")
 
 SCHEMA = 1
 SAMPLES = 8

@@ -3,27 +3,23 @@
 from __future__ import annotations
 
 import ast
-import contextlib
 import functools
 import html.parser
 import http.server
 import json
-import os
 import queue
 import re
 import runpy
 import shlex
-import shutil
 import subprocess
 import sys
-import threading
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import numpy as np
 import pytest
+from browser import BROWSER, NO_BROWSER, browsing, serving
 
 from runtimes import node
 
@@ -35,9 +31,6 @@ PACKAGES = ("@tensorflow/tfjs-core", "@tensorflow/tfjs-converter", "@tensorflow/
 
 NO_NODE = node.check(*PACKAGES)
 NO_PACKAGES = [name for name in PACKAGES if node.package_version(name) is None]
-BROWSER = os.environ.get("FWEXPORT_BROWSER") or next(
-    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
-)
 
 
 def readme() -> dict[str, str]:
@@ -257,45 +250,8 @@ class Server(http.server.SimpleHTTPRequestHandler):
         pass
 
 
-@contextlib.contextmanager
-def serving(handler: Any) -> Iterator[str]:
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_port}"
-        finally:
-            server.shutdown()
-            thread.join()
-
-
-@contextlib.contextmanager
-def browsing(url: str, profile: Path) -> Iterator[None]:
-    assert BROWSER is not None
-    options = [
-        "--headless=new",
-        "--no-first-run",
-        "--disable-background-networking",
-        "--disable-component-update",
-        "--disable-sync",
-        "--disable-extensions",
-        "--disable-dev-shm-usage",
-        "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1",
-        f"--user-data-dir={profile}",
-        *(["--no-sandbox"] if os.getuid() == 0 else []),
-    ]
-    log = profile.with_suffix(".log")
-    with log.open("wb") as output:
-        process = subprocess.Popen([BROWSER, *options, url], stdout=output, stderr=output)
-        try:
-            yield
-        finally:
-            process.terminate()
-            process.wait(timeout=30)
-
-
 @pytest.mark.skipif(bool(NO_PACKAGES), reason=f"{', '.join(NO_PACKAGES)} not in {node.modules_folder()}")
-@pytest.mark.skipif(BROWSER is None, reason="no Chromium found: install one, or name it in FWEXPORT_BROWSER")
+@pytest.mark.skipif(BROWSER is None, reason=NO_BROWSER)
 @pytest.mark.parametrize("source", SOURCES)
 def test_the_page_predicts(source: str, bundles: dict[str, Path], tmp_path: Path) -> None:
     """In a browser that can reach nothing but the server: the example, and the source's predictions."""

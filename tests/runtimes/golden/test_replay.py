@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import ast
 import functools
+import http.server
 import os
+import re
 import shutil
 import subprocess
 import sys
 import zipfile
 from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
 
 import numpy as np
 import onnx
 import pytest
+from browser import BROWSER, NO_BROWSER, serving, shown
 from conftest import FORMATS
 from onnx import numpy_helper
 
@@ -23,6 +28,8 @@ from runtimes.golden import replay
 PYTHON_FORMATS = sorted(replay.RUNTIMES)
 PACKAGES = ("@tensorflow/tfjs-core", "@tensorflow/tfjs-converter", "@tensorflow/tfjs-backend-wasm")
 NO_NODE = node.check(*PACKAGES)
+NO_PACKAGES = [name for name in PACKAGES if node.package_version(name) is None]
+PAGE = Path(replay.__file__).with_suffix(".html")
 
 
 @pytest.fixture
@@ -184,3 +191,74 @@ def test_both_replayers_find_the_same(bundles: dict[str, Path], tmp_path: Path) 
         told = subprocess.run([found.path, tmp_path / "rule.mjs"], capture_output=True, text=True, check=True)
         theirs = [float(word.replace("Infinity", "inf")) for word in told.stdout.split()]
         np.testing.assert_allclose(theirs, replay.distances(got, want, compare), rtol=1e-12)
+
+
+class Server(http.server.SimpleHTTPRequestHandler):
+    """Bundles and the npm packages, as ``python -m http.server`` serves a folder that holds them."""
+
+    def __init__(self, *args: Any, folders: dict[str, Path], **kwargs: Any) -> None:
+        self.folders = {**folders, "node_modules": node.modules_folder()}
+        super().__init__(*args, **kwargs)
+
+    def translate_path(self, path: str) -> str:
+        first, _, rest = urlsplit(path).path.lstrip("/").partition("/")
+        return str(self.folders.get(first, Path("/nowhere")) / rest)
+
+    def log_message(self, format: str, *args: Any) -> None:
+        pass
+
+
+def verdicts(page: str) -> tuple[str, list[str], str]:
+    """``(verdict, that of each sample, why)`` of a page that was shown."""
+    (verdict,) = re.findall(r'<body data-verdict="(\w+)"', page)
+    (why,) = re.findall(r'<span id="why">(.*?)</span>', page)
+    return verdict, re.findall(r'<tr data-verdict="(\w+)"', page), why
+
+
+@pytest.fixture
+def served(bundles: dict[str, Path], damaged: Path) -> Any:
+    return functools.partial(Server, folders={**bundles, "damaged": damaged})
+
+
+@pytest.mark.parametrize(
+    ("bundle", "backend", "wanted"),
+    [("torch", "wasm", "passed"), ("keras", "cpu", "passed"), ("damaged", "wasm", "mismatch")],
+    ids=str,
+)
+@pytest.mark.skipif(bool(NO_PACKAGES), reason=f"{', '.join(NO_PACKAGES)} not in {node.modules_folder()}")
+@pytest.mark.skipif(BROWSER is None, reason=NO_BROWSER)
+def test_the_page_judges_every_sample(
+    bundle: str, backend: str, wanted: str, served: Any, tmp_path: Path
+) -> None:
+    with serving(served) as address:
+        url = f"{address}/{bundle}/golden/replay.html?tfjs=/node_modules/@tensorflow&backend={backend}"
+        verdict, samples, why = verdicts(shown(url, tmp_path / "profile"))
+    assert verdict == wanted, why
+    assert len(samples) == 8
+    assert wanted in samples
+    assert f", {backend}." in why
+
+
+@pytest.mark.skipif(BROWSER is None, reason=NO_BROWSER)
+def test_the_page_runs_no_script_of_another_server(served: Any, tmp_path: Path) -> None:
+    """Nor does it look for one where none is named."""
+    asked: list[str] = []
+
+    class Other(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append(self.path)
+            self.send_error(404)
+
+    with serving(served) as address, serving(Other) as other:
+        page = f"{address}/torch/golden/replay.html"
+        told = verdicts(shown(f"{page}?tfjs={other}/tf.min.js", tmp_path / "profile"))
+        assert told[:2] == ("failed", [])
+        assert other.removeprefix("http://") in told[2]
+        assert verdicts(shown(page, tmp_path / "profile"))[0] == "waiting"
+    assert asked == []
+
+
+def test_the_page_names_no_other_server() -> None:
+    page = PAGE.read_text()
+    assert {urlsplit(url).hostname for url in re.findall(r"\w+://[^\s`]+", page)} == {"127.0.0.1"}
+    assert re.findall(r'(?:src|href)="([^"]*)"', page) == ["data:,", "golden.js"]
