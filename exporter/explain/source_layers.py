@@ -16,7 +16,7 @@ import numpy as np
 
 from exporter.source_folder import open_source
 from runtimes.base import Array, Feeds
-from runtimes.parity import noise_floor
+from runtimes.parity import NOISY, noise_floor
 from runtimes.reference import Variant, padded
 
 # What the float64 values of all layers may take, in bytes: fewer samples are used of a network that needs more.
@@ -97,8 +97,8 @@ def joined(exact: Sequence[Value], runs: Sequence[Mapping[str, Array]], real: Ar
     for value in exact:
         inputs = tuple(dict.fromkeys(name for given in value.inputs for name in feeding.get(given, ())))
         same = [run[value.name] for run in runs if value.name in run]
-        if len(same) == len(runs) and _judgeable(value.array, same, len(real)):
-            noise = noise_floor(same, value.array, "tensor", real)
+        noise = _noise(value.array, same, real) if len(same) == len(runs) else None
+        if noise is not None:
             view = len(inputs) == 1 and _is_view(value.array, found[inputs[0]].y64)
             found[value.name] = SourceLayer(value.name, value.op, inputs, value.array, noise, view)
             inputs = (value.name,)
@@ -106,14 +106,15 @@ def joined(exact: Sequence[Value], runs: Sequence[Mapping[str, Array]], real: Ar
     return list(found.values())
 
 
-def _judgeable(y64: Array, same: Sequence[Array], samples: int) -> bool:
-    return (
-        y64.dtype == np.float64
-        and y64.ndim > 0
-        and len(y64) == samples
-        and all(run.shape == y64.shape for run in same)
-        and bool(np.isfinite(y64).all())
-    )
+def _noise(y64: Array, runs: Sequence[Array], real: Array) -> Array | None:
+    """``n`` of each sample, shape (n,); None where the runs say nothing of it, or differ so much that they hide any fault."""
+    if y64.dtype != np.float64 or y64.ndim == 0 or len(y64) != len(real) or not np.isfinite(y64).all():
+        return None
+    if any(run.shape != y64.shape for run in runs):
+        return None
+    noise = noise_floor(runs, y64, "tensor", real)
+    magnitude = np.linalg.norm(y64.reshape(len(y64), -1), axis=1)
+    return noise if np.median(noise - NOISY * magnitude) <= 0 else None
 
 
 def _is_view(y: Array, given: Array) -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from exporter.explain.source_layers import Run, Value
 from exporter.source_folder import open_source
 from runtimes.base import Array, Feeds
 from runtimes.reference import Variant
+from runtimes.torchscript_graph import computed
 
 # Functions that compute no number: beside one that does, they do not count as what a module computes.
 _MOVES = {
@@ -65,12 +66,56 @@ class _Call:
 
 def open_values(folder: Path, variant: Variant) -> Run:
     """The values of the source's module, in the variant's precision."""
+    import torch
+
     session: Any = open_source(folder).loader.open_session(folder, variant)
+    model = session.model
+    if isinstance(model, torch.jit.ScriptModule):
+        return lambda feeds: _named(_scripted(model, session.tensors(feeds)))
 
     def run(feeds: Feeds) -> list[Value]:
-        with _recording(session.model) as calls:
+        with _recording(model) as (calls, stack):
+            if isinstance(model, torch.fx.GraphModule):
+                session.model = _interpreter(model, stack)
             session.run(feeds)
         return _named(calls)
+
+    return run
+
+
+def _scripted(model: Any, tensors: list[Any]) -> list[_Call]:
+    """The values of a ScriptModule that depend on its inputs, and the modules that its trace remembers."""
+    numbers: dict[str, tuple[int, ...]] = {value.debugName(): () for value in list(model.graph.inputs())[1:]}
+    calls: list[_Call] = []
+    for value in computed(model, tensors):
+        given = [numbers[name] for name in value.inputs if name in numbers]
+        if not given:
+            continue
+        origins = tuple(dict.fromkeys(number for one in given for number in one))
+        numbers[value.name] = origins
+        if value.tensor.is_floating_point():
+            numbers[value.name] = (len(calls),)
+            calls.append(_Call(value.scope, value.operator, value.operator, origins, value.tensor.numpy()))
+    return calls
+
+
+def _interpreter(model: Any, stack: list[tuple[str, str]]) -> Callable[..., Any]:
+    """An exported program's module, run node by node: each remembers the module that it came from."""
+    import torch
+
+    class Interpreter(torch.fx.Interpreter):  # type: ignore[misc]
+        def run_node(self, node: Any) -> Any:
+            path, kind = next(reversed((node.meta.get("nn_module_stack") or {"": ("", "")}).values()))
+            stack.append((path, str(kind).rpartition(".")[2]))
+            try:
+                return super().run_node(node)
+            finally:
+                stack.pop()
+
+    def run(*tensors: Any) -> Any:
+        for tensor in tensors:
+            setattr(tensor, _ORIGIN, ())
+        return Interpreter(model).run(*tensors)
 
     return run
 
@@ -98,8 +143,8 @@ def _named(calls: list[_Call]) -> list[Value]:
 
 
 @contextlib.contextmanager
-def _recording(model: Any) -> Iterator[list[_Call]]:
-    """The calls that ``model`` makes while this is open."""
+def _recording(model: Any) -> Iterator[tuple[list[_Call], list[tuple[str, str]]]]:
+    """The calls that ``model`` makes while this is open, and the modules that are at work, with their classes."""
     import torch
     from torch.overrides import TorchFunctionMode
 
@@ -143,7 +188,7 @@ def _recording(model: Any) -> Iterator[list[_Call]]:
     torch.backends.mha.set_fastpath_enabled(False)
     try:
         with Recorder():
-            yield calls
+            yield calls, stack
     finally:
         torch.backends.mha.set_fastpath_enabled(fused)
         for hook in hooks:

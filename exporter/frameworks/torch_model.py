@@ -200,7 +200,7 @@ class TorchSession(Session):
         """Outputs by name, in the session's precision."""
         import torch
 
-        tensors = [self._tensor(feeds[spec.name]) for spec in self.inputs]
+        tensors = self.tensors(feeds)
         with torch.inference_mode(), _computing_in_double() if self._double else contextlib.nullcontext():
             values = flatten(self.model(*tensors))
         return {spec.name: value.numpy() for spec, value in zip(self.outputs, values, strict=True)}
@@ -212,6 +212,10 @@ class TorchSession(Session):
             self.run(feeds)
 
         return call
+
+    def tensors(self, feeds: Feeds) -> list[Any]:
+        """The inputs in their order, in the session's precision and memory format."""
+        return [self._tensor(feeds[spec.name]) for spec in self.inputs]
 
     def _tensor(self, array: Array) -> Any:
         import torch

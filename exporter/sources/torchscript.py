@@ -67,7 +67,7 @@ def as_double(model: Any) -> Any:
 
     frozen = model
     if list(model.parameters()) or list(model.buffers()):
-        frozen = torch.jit.freeze(model.double())  # in float64 first: freezing folds batch norms into weights
+        frozen = torch.jit.freeze(model.double(), optimize_numerics=False)
     for node in frozen.graph.findAllNodes("prim::Constant", recurse=True):
         if not node.hasAttribute("value"):
             continue

@@ -15,6 +15,7 @@ from runtimes.base import Array, Feeds, Inspection, Session, SessionOptions, zer
 from runtimes.bundle import METADATA, ModelSpec, TensorSpec
 from runtimes.errors import NotAModelError, UnavailableError
 from runtimes.machine import cores_allowed, versions_of
+from runtimes.torchscript_graph import computed
 
 FORMATS = ("torchscript",)
 DEVICES = {"cpu": ("torch",), "cuda": ("torch",)}
@@ -62,6 +63,13 @@ def load(path: Path, device: str, options: SessionOptions) -> Session:
     return _Session(path, device, options)
 
 
+def trace(path: Path, device: str, options: SessionOptions, feeds: Feeds) -> dict[str, Array]:
+    """Every tensor of the graph, by the name of its value."""
+    session = _Session(path, device, options)
+    found = computed(session.module, session.tensors(feeds))
+    return {value.name: value.tensor.cpu().numpy() for value in found}
+
+
 class _Session(Session):
     def __init__(self, path: Path, device: str, options: SessionOptions) -> None:
         import torch
@@ -70,8 +78,8 @@ class _Session(Session):
         torch.backends.cuda.matmul.allow_tf32 = False
         torch.backends.cudnn.allow_tf32 = False
         self._device = torch.device(device)
-        self._module, self.metadata = _read(path, device)
-        self.inputs, self.outputs = _specs(self._module, self.metadata)
+        self.module, self.metadata = _read(path, device)
+        self.inputs, self.outputs = _specs(self.module, self.metadata)
         self.device_proof = self._prove()
 
     def run(self, feeds: Feeds) -> dict[str, Array]:
@@ -79,14 +87,14 @@ class _Session(Session):
 
         torch.set_num_threads(self.threads)
         with torch.inference_mode():
-            values = _as_tuple(self._module(*self._tensors(feeds)))
+            values = _as_tuple(self.module(*self.tensors(feeds)))
         return {spec.name: value.cpu().numpy() for spec, value in zip(self.outputs, values, strict=True)}
 
     def bind(self, feeds: Feeds) -> Callable[[], None]:
         import torch
 
         torch.set_num_threads(self.threads)
-        tensors, module = self._tensors(feeds), self._module
+        tensors, module = self.tensors(feeds), self.module
         on_gpu, device = self._device.type == "cuda", self._device
 
         def call() -> None:
@@ -97,7 +105,7 @@ class _Session(Session):
 
         return call
 
-    def _tensors(self, feeds: Feeds) -> list[Any]:
+    def tensors(self, feeds: Feeds) -> list[Any]:
         import torch
 
         arrays = [np.ascontiguousarray(feeds[spec.name]) for spec in self.inputs]
@@ -110,9 +118,9 @@ class _Session(Session):
         torch.set_num_threads(self.threads)
         if all(spec.shape for spec in self.inputs):
             with torch.inference_mode():
-                found = _as_tuple(self._module(*self._tensors(zero_feeds(self.inputs))))[0].device
+                found = _as_tuple(self.module(*self.tensors(zero_feeds(self.inputs))))[0].device
         else:
-            found = next(self._module.parameters(), torch.empty(0, device=self._device)).device
+            found = next(self.module.parameters(), torch.empty(0, device=self._device)).device
         if (found.type, found.index or 0) != (self._device.type, self._device.index or 0):
             raise UnavailableError(f"asked for {self._device}, and PyTorch computed on {found}")
         return f"{'output' if all(spec.shape for spec in self.inputs) else 'weights'} on {found}"
