@@ -111,16 +111,17 @@ class _Candidates:
         self._norms = {name: float(np.linalg.norm(_wide(array))) for name, array in self._tensors.items()}
 
     def closest(self, layer: SourceLayer) -> tuple[float, str]:
-        """The smallest ratio that any tensor reaches, and that tensor.
+        """The smallest ratio that any tensor reaches, and that tensor; within the limit, one of the layer's rank first.
 
         A tensor whose norm is further from the layer's than the noise allows cannot be within it, in any order of its axes.
         """
-        best = (np.inf, "")
+        best = (True, True, np.inf, "")
         norm, allowed = float(np.linalg.norm(layer.y64)), MAX_RATIO * float(np.linalg.norm(layer.noise))
         for name in self._by_size.get(layer.y64.size, ()):
             if abs(self._norms[name] - norm) <= allowed + 1e-12 * norm:
-                best = min(best, (self.ratio(layer, name), name))
-        return best
+                ratio, other = self.ratio(layer, name), self._tensors[name].ndim != layer.y64.ndim
+                best = min(best, (ratio > MAX_RATIO, other, ratio, name))
+        return best[2:]
 
     def ratio(self, layer: SourceLayer, tensor: str) -> float:
         """The largest e/n of a tensor over the samples, in the order of its axes that comes closest."""

@@ -20,6 +20,7 @@ from exporter.source_folder import open_source
 from runtimes.base import Feeds
 from runtimes.reference import Variant
 
+_HANDED_ON = ("Identity", "IdentityN", "StopGradient")
 _SHAPES = ("Shape", "ShapeN", "Size", "Rank")
 
 
@@ -116,9 +117,8 @@ def _leaving(frozen: Frozen, scopes: _Scopes) -> dict[str, tuple[str, str, tuple
         layer = scopes.layer(operation.name)
         for tensor in operation.outputs:
             readers = {scopes.layer(reader.name) for reader in tensor.consumers()}
-            alone = operation.type == "Identity" and tensor.name in results
             leaves = readers - {layer} or tensor.name in results or (not layer and tensor.consumers())
-            if tensor.dtype.is_floating and leaves and not alone:
+            if tensor.dtype.is_floating and leaves and operation.type not in _HANDED_ON:
                 kept[tensor.name] = layer
     count = Counter(kept.values())
     names: dict[str, str] = {}
