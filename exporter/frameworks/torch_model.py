@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -91,18 +90,6 @@ def output_names(value: Any) -> list[str]:
         return [str(key) for key, item in value.items() if item is not None]
     count = len(flatten(value))
     return ["output"] if count == 1 else [f"output_{number}" for number in range(count)]
-
-
-def completed(given: Given, own: ModelSpec | None) -> Given:
-    """What the person said, completed by what a file of fwexport's own says of itself."""
-    if own is None:
-        return given
-    return replace(
-        given,
-        name=own.name,
-        labels=given.labels or own.labels,
-        preprocessing=own.preprocessing if given.preprocessing is None else given.preprocessing,
-    )
 
 
 def example_inputs(spec: ModelSpec) -> tuple[Any, ...]:

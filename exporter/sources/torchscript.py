@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from exporter.frameworks import torch_model
+from exporter.given import model_name
 from exporter.source_folder import open_source
 from exporter.source_kind import Brought, Given
 from runtimes.base import Session
@@ -42,9 +44,22 @@ def bring(given: Given, folder: Path) -> Brought:
     names = [tensor.name for tensor in own.outputs] if own else []
     return Brought(
         weights=WEIGHTS,
-        model=torch_model.model_spec(model, torch_model.completed(given, own), found, names),
+        model=torch_model.model_spec(model, _completed(given, own), found, names),
         parameters=torch_model.parameters(model) or None,
         versions=versions_of("torch"),
+    )
+
+
+def _completed(given: Given, own: ModelSpec | None) -> Given:
+    """What the person said, completed by what a file of fwexport's own says of itself."""
+    if own is None:
+        return given
+    was_named = given.name != model_name(given.source)
+    return replace(
+        given,
+        name=given.name if was_named else own.name,
+        labels=given.labels or own.labels,
+        preprocessing=own.preprocessing if given.preprocessing is None else given.preprocessing,
     )
 
 

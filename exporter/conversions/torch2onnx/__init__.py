@@ -47,6 +47,8 @@ def export(model: Any, out: Path, spec: ModelSpec) -> None:
                 _export_script(model, out, spec)
             else:
                 _export(model, out, spec)
+        except ConversionError:
+            raise
         except Exception as error:
             raise ConversionError(f"torch.onnx cannot export {spec.name}: {_root(error)}") from error
 
@@ -73,8 +75,13 @@ def _export(model: Any, out: Path, spec: ModelSpec) -> None:
 
     try:
         program = export(decompose_in_place(torch.export.export(model, examples, dynamic_shapes=dynamic)))
-    except Exception:  # torch.onnx has more ways to capture a module, and decomposes more
-        program = export(model)
+    except Exception as first:  # torch.onnx has more ways to capture a module, and decomposes more
+        try:
+            program = export(model)
+        except Exception as second:
+            reasons = dict.fromkeys((_root(second), _root(first)))
+            said = "; before that, torch.export by itself: ".join(reasons)
+            raise ConversionError(f"torch.onnx cannot export {spec.name}: {said}") from second
     program.model.metadata_props.update(metadata(spec))
     program.model.producer_name = "fwexport"
     program.save(str(out), external_data=False)

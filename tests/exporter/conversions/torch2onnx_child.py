@@ -101,3 +101,24 @@ def export(name: str) -> Export:
     with torch.no_grad():
         expected = net(images).numpy()
     return Export(float(np.abs(found - expected).max() / np.abs(expected).max()), bool(traced))
+
+
+def depends_on_the_data(planted: bool) -> None:
+    """A network that no exporter can capture: its way depends on the numbers. ``planted``: the first way fails before."""
+    spec = TensorSpec("image", "float32", (None, 3, 8, 8), "NCHW", "image")
+    model = Function(lambda x: torch.relu(x) if x.sum() > 0 else x).eval()
+    whole = torch.export.export
+    if planted:
+        torch.export.export = _fail_once(whole)
+    try:
+        torch2onnx.export(model, Path("never.onnx"), ModelSpec("forked", (spec,), (spec,)))
+    finally:
+        torch.export.export = whole
+
+
+def _fail_once(function: Callable[..., Any]) -> Callable[..., Any]:
+    def failing(*args: Any, **kwargs: Any) -> Any:
+        torch.export.export = function
+        raise KeyError("planted")
+
+    return failing

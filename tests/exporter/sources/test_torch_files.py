@@ -15,8 +15,9 @@ from exporter.converters import Converters
 from exporter.preprocess_option import parse
 from exporter.samples import read_samples
 from exporter.source_kind import Given, recognise
+from exporter.sources import torchscript
 from runtimes import preprocess
-from runtimes.bundle import TensorSpec
+from runtimes.bundle import ModelSpec, TensorSpec
 from runtimes.errors import NotAModelError, UsageError
 
 TESTS = Path(__file__).parent
@@ -160,3 +161,10 @@ def test_torchscript_needs_its_sizes(converters: Converters, tmp_path: Path) -> 
         bring(Given(str(tmp_path / "m.pt")), None, tmp_path / "source", converters)
     with pytest.raises(UsageError, match=r"--weights: .* takes no such option"):
         bring(Given(str(tmp_path / "m.pt"), weights=tmp_path / "m.pt"), None, tmp_path / "source", converters)
+
+
+def test_a_name_that_was_asked_for_wins_over_the_one_in_a_file_of_ours() -> None:
+    own = ModelSpec("inside", (), (), ("cat",))
+    asked = torchscript._completed(Given("dir/m.pt", name="mine"), own)
+    assert (asked.name, asked.labels) == ("mine", ("cat",))
+    assert torchscript._completed(Given("dir/m.pt", name="m"), own).name == "inside"
