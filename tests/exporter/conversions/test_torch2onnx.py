@@ -28,5 +28,7 @@ def test_predicts_what_the_module_predicts(name: str, torch_child: Worker) -> No
 def test_a_failure_gives_the_words_of_both_ways(torch_child: Worker) -> None:
     with pytest.raises(ConversionError, match=r"cannot export forked: GuardOn\w+: [^;]*$"):
         torch_child.call(child.depends_on_the_data, False)
-    with pytest.raises(ConversionError, match=r"cannot export forked: GuardOn.*; before that, .*: KeyError: 'planted'"):
+    with pytest.raises(
+        ConversionError, match=r"cannot export forked: GuardOn.*; before that, .*: KeyError: 'planted'"
+    ):
         torch_child.call(child.depends_on_the_data, True)
