@@ -79,7 +79,7 @@ def convert(src: Path, out: Path, spec: ModelSpec) -> None:
         model_json.manifest(weights, list(shards)),
         generated_by=tf.__version__,
         converted_by=f"fwexport {distributions.version('fwexport')}",
-        metadata=metadata(spec),
+        metadata=metadata(artifact_spec(spec)),
     )
     with writing_to(out):
         out.mkdir(parents=True)

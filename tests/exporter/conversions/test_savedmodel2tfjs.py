@@ -116,11 +116,13 @@ def test_a_scalar_keeps_its_shape(models: Models) -> None:
     assert [] in [weight["shape"] for weight in models.weights("scalars")]
 
 
-def test_int64_becomes_int32_in_weights_and_signature(models: Models) -> None:
+def test_int64_becomes_int32_in_weights_signature_and_metadata(models: Models) -> None:
     assert {weight["dtype"] for weight in models.weights("integers")} == {"float32", "int32"}
     signature = models.document("integers")["signature"]
     assert signature["inputs"]["index"]["dtype"] == "DT_INT32"
     assert signature["outputs"]["next"]["dtype"] == "DT_INT32"
+    spec = json.loads(models.document("integers")["userDefinedMetadata"]["fwexport"])
+    assert [tensor["dtype"] for tensor in spec["inputs"] + spec["outputs"]] == ["int32", "float32", "int32"]
 
 
 def test_large_weights_are_cut_into_shards(models: Models) -> None:
