@@ -13,13 +13,15 @@ from rich.table import Table
 
 from runtimes.explanation import Explanation
 from runtimes.files import write_atomically
-from runtimes.parity import MAX_RATIO
+from runtimes.parity import MAX_RATIO, MEDIAN_RATIO
 from tests.mutants.kinds import KINDS, Kind
 from tests.zoo.rows import COLUMNS
 
 SCHEMA = 1
 # The share of explanations that must name the right layer, and the right cause.
 EXPLAINED = 0.9
+# The most layers that an artifact computes as one: a padding, a convolution, its normalisation and its activation.
+FOLDED = 4
 
 
 @dataclass(frozen=True)
@@ -35,12 +37,13 @@ class Told:
 
 @dataclass(frozen=True)
 class Row:
-    """One artifact in one runtime: the outcome and reason of ``verify``, and e/n."""
+    """One artifact in one runtime: the outcome and reason of ``verify``, the largest e/n and the median one."""
 
     column: str
     outcome: str
     reason: str = ""
     ratio: float | None = None
+    median: float | None = None
     told: Told | None = None
 
 
@@ -91,12 +94,16 @@ def killed(kind: Kind, row: Row) -> bool:
 
 
 def told(kind: Kind, found: Explanation, traced: bool) -> Told:
-    """An explanation beside what is right; a runtime that shows nothing of its inside (not ``traced``) names no layer."""
+    """An explanation beside what is right; a runtime that shows nothing of its inside (not ``traced``) names no layer.
+
+    A span of more layers than a converter folds into one names none of them.
+    """
+    named = set(found.first_layers) if len(found.first_layers) <= FOLDED else set()
     causes = tuple(cause.name for cause in found.causes)
     return Told(
         found.first_layers,
         causes,
-        bool(set(kind.layers) & set(found.first_layers)) if kind.layers and traced else None,
+        bool(set(kind.layers) & named) if kind.layers and traced else None,
         bool(set(kind.causes) & set(causes)) if kind.causes else None,
         found.notes,
     )
@@ -197,6 +204,28 @@ def summary(tried: Sequence[Tried], clean: Sequence[Clean]) -> list[str]:
         if KINDS[one.kind].unseen
     ]
     return lines
+
+
+def gap_table(tried: Sequence[Tried], clean: Sequence[Clean]) -> Table:
+    """For each column, between which e/n the limits lie: the worst clean export's, and the least fault's that was found."""
+    title = f"The gap in which the limits of {MAX_RATIO:g} and, for the median, {MEDIAN_RATIO:g} lie"
+    made = Table(title=title, title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    for head in ("artifact", "worst clean", "median", "least fault", "median", "which"):
+        made.add_column(head, justify="left" if head in ("artifact", "which") else "right")
+    for column in COLUMNS:
+        fine = [row for net in clean for row in net.rows if row.column == column and row.outcome == "passed"]
+        worst = max((row.ratio or 0 for row in fine), default=0.0)
+        middle = max((row.median or 0 for row in fine), default=0.0)
+        found = [
+            (row.ratio, row.median or 0, one.key)
+            for one in tried
+            for row in one.rows
+            if row.column == column and row.outcome == "mismatch" and row.ratio is not None
+        ]
+        least = min(found, default=None)
+        about = (f"{least[0]:.3g}", f"{least[1]:.3g}", least[2]) if least else ("-", "-", "-")
+        made.add_row(column, f"{worst:.1f}", f"{middle:.1f}", *about)
+    return made
 
 
 def score_table(by_kind: dict[str, dict[str, tuple[int, int]]]) -> Table:

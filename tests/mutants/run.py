@@ -24,15 +24,14 @@ from typing import TypeVar
 
 from exporter.console import stderr, stdout
 from exporter.converters import Converters
-from exporter.explain.stage import explain
+from exporter.explain.stage import Explainer, source_of
 from runtimes.base import runtime
 from runtimes.bundle import Bundle
 from runtimes.client import Worker
 from runtimes.errors import FwexportError
 from runtimes.machine import versions_of
 from runtimes.pool import Cell, Live, cells
-from runtimes.reference import REFERENCE, Reference, open_reference
-from runtimes.rows import VerifyRow
+from runtimes.reference import REFERENCE, open_reference
 from runtimes.verify import judge_cells
 from tests.mutants import runtime_faults
 from tests.mutants.child import Options
@@ -44,9 +43,9 @@ from tests.mutants.rows import (
     Clean,
     Results,
     Row,
-    Told,
     Tried,
     complaints,
+    gap_table,
     kill_table,
     load,
     save,
@@ -78,8 +77,23 @@ class FaultyPool(SharedPool):
         live = super().session(cell, threads)
         if fresh and self.fault:
             _ = live.opened
-            live.worker.call(runtime_faults.plant, self.fault)
+            live.worker.call(runtime_faults.plant, cell.runtime, self.fault)
         return live
+
+    def one_thread(self, cell: Cell) -> Worker:
+        worker = super().one_thread(cell)
+        if self.fault and worker is not self.session(cell).worker:
+            worker.call(runtime_faults.plant, cell.runtime, self.fault)
+        return worker
+
+    def next_bundle(self) -> None:
+        """Faults end with their bundle."""
+        if self.fault:
+            for cell, _ in self._live:
+                for worker in (self.session(cell).worker, super().one_thread(cell)):
+                    worker.call(runtime_faults.mend, cell.runtime)
+            self.fault = ""
+        super().next_bundle()
 
     def claim(self, cell: Cell) -> None:
         """The next session of this kind is opened in a child whose driver claims every device; there is none."""
@@ -129,7 +143,6 @@ class Mutants:
         try:
             rows = self._rows(kind, planted.bundle, chosen)
         finally:
-            self.pool.fault = ""
             self.pool.next_bundle()
         return Tried(kind.name, framework, planted.effect, planted.refused, rows, time.perf_counter() - begin)
 
@@ -144,17 +157,23 @@ class Mutants:
 
     def _rows(self, kind: Kind | None, bundle: Bundle, chosen: Sequence[Cell]) -> tuple[Row, ...]:
         reference = open_reference(bundle.folder / REFERENCE)
+        explainer = Explainer(source_of(bundle), reference, self.pool, self.explaining)
         rows = []
         for cell, row, _ in judge_cells(chosen, reference, self.pool):
             found = None
             if kind and row.outcome == "mismatch" and (kind.layers or kind.causes):
-                found = self._explain(kind, cell, row, reference)
-            rows.append(Row(column_of(row), row.outcome, row.reason, row.max_noise_ratio, found))
+                found = told(kind, explainer.explain(cell), hasattr(runtime(cell.runtime), "trace"))
+            rows.append(
+                Row(
+                    column_of(row),
+                    row.outcome,
+                    row.reason,
+                    row.max_noise_ratio,
+                    row.median_noise_ratio,
+                    found,
+                )
+            )
         return tuple(rows)
-
-    def _explain(self, kind: Kind, cell: Cell, row: VerifyRow, reference: Reference) -> Told:
-        found = explain(cell, reference, row, self.pool, self.explaining)
-        return told(kind, found, hasattr(runtime(cell.runtime), "trace"))
 
 
 def on_a_gpu(bundle: Bundle) -> list[Cell]:
@@ -203,6 +222,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("words", nargs="*", metavar="WORD", help="only the kinds whose names contain it")
     parser.add_argument("--resume", action="store_true", help=f"keep what {RESULTS} has")
     parser.add_argument(
+        "--clean", type=int, metavar="N", help="clean networks (as many as there are mutants)"
+    )
+    parser.add_argument(
         "-o", dest="out", type=Path, default=Path("build/mutants"), help="where (build/mutants)"
     )
     options = parser.parse_args(arguments)
@@ -220,7 +242,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         )
 
     pairs = [(kind, framework) for kind in kinds for framework in kind.frameworks]
-    wanted = clean_networks(len(pairs))
+    wanted = clean_networks(len(pairs) if options.clean is None else options.clean)
     with ExitStack() as stack:
         planting, explaining = (stack.enter_context(Converters()) for _ in range(2))
         run = Mutants(options.out, planting, explaining, stack.enter_context(FaultyPool()))
@@ -251,6 +273,7 @@ def report(shown: Sequence[Tried], passed: Sequence[Clean]) -> int:
     by_kind = scores(shown)
     wrong = complaints(shown, passed)
     stdout.print(kill_table(shown))
+    stdout.print(gap_table(shown, passed))
     if by_kind:
         stdout.print(score_table(by_kind))
         for what in ("layer", "cause"):

@@ -18,7 +18,11 @@ class Faulty(Session):
     ) -> None:
         self.session, self.change = session, change
         self.inputs, self.outputs = session.inputs, session.outputs
-        self.device_proof, self.threads = session.device_proof, session.threads
+        self.device_proof, self.threads, self.metadata = (
+            session.device_proof,
+            session.threads,
+            session.metadata,
+        )
 
     def run(self, feeds: Feeds) -> dict[str, Array]:
         return self.change(self.session.run(feeds), self.session)
@@ -75,9 +79,22 @@ FAULTS = {
 }
 
 
-def plant(fault: str) -> None:
-    """From now on the session that was opened last answers with this fault."""
-    session_child._open[-1] = Faulty(session_child._open[-1], FAULTS[fault]())
+# The runtimes' own ``load``, where a faulty one stands for it.
+_load: dict[str, Callable[..., Session]] = {}
+
+
+def plant(name: str, fault: str) -> None:
+    """From now on the session opened last, and those that the runtime opens, answer with this fault."""
+    make = FAULTS[fault]
+    session_child._open[-1:] = [Faulty(session, make()) for session in session_child._open[-1:]]
+    load = _load.setdefault(name, runtime(name).load)
+    runtime(name).load = lambda *arguments: Faulty(load(*arguments), make())  # type: ignore[method-assign]
+
+
+def mend(name: str) -> None:
+    """Sessions that are opened from now on are the runtime's own again."""
+    if name in _load:
+        runtime(name).load = _load.pop(name)  # type: ignore[method-assign]
 
 
 def claim(name: str) -> None:

@@ -19,6 +19,7 @@ from tests.mutants.rows import (
     Row,
     Tried,
     complaints,
+    gap_table,
     killed,
     scores,
     summary,
@@ -185,3 +186,17 @@ def test_kinds_are_chosen_by_a_part_of_their_name() -> None:
 
 def test_what_is_made_ahead_comes_in_order() -> None:
     assert list(ahead(lambda number: number * 2, [1, 2, 3])) == [(1, 2), (2, 4), (3, 6)]
+
+
+def test_the_gap_is_between_the_worst_clean_export_and_the_least_fault() -> None:
+    least, structural = Row("onnx", "mismatch", "", 40.0, 3.0), Row("onnx", "failed", "no input")
+    tried = [
+        Tried("weight changed", "torch", 50.0, rows=(least,)),
+        Tried("bias dropped", "keras", 1e5, rows=(FOUND,)),
+    ]
+    tried.append(Tried("input renamed", "torch", rows=(structural,)))
+    clean = [Clean("net", (Row("onnx", "passed", "", 1.25, 0.5), PASSED))]
+    [onnx] = [
+        row for row in zip(*(column.cells for column in gap_table(tried, clean).columns)) if row[0] == "onnx"
+    ]
+    assert onnx == ("onnx", "1.2", "0.5", "40", "3", "torch/weight changed")
