@@ -197,6 +197,8 @@ def test_the_gap_is_between_the_worst_clean_export_and_the_least_fault() -> None
     tried.append(Tried("input renamed", "torch", rows=(structural,)))
     clean = [Clean("net", (Row("onnx", "passed", "", 1.25, 0.5), PASSED))]
     [onnx] = [
-        row for row in zip(*(column.cells for column in gap_table(tried, clean).columns)) if row[0] == "onnx"
+        row
+        for row in zip(*(column.cells for column in gap_table(tried, clean).columns), strict=True)
+        if row[0] == "onnx"
     ]
     assert onnx == ("onnx", "1.2", "0.5", "40", "3", "torch/weight changed")
