@@ -81,6 +81,12 @@ def on_runs(
     return []
 
 
+def all_passed(y: Mapping[str, Array], reference: Reference, model: ModelSpec) -> Judgement:
+    """The verdict on all outputs: that of the worst."""
+    found = [_as_it_is(y, reference, spec).judgement for spec in model.outputs]
+    return max(found, key=lambda each: (not each.passed, each.max_ratio))
+
+
 def _as_it_is(y: Mapping[str, Array], reference: Reference, spec: TensorSpec) -> Hypothesis:
     name = spec.name
     return Hypothesis("", "", y[name], reference.y64[name], reference.noise[name], spec.kind)
@@ -222,12 +228,12 @@ def _swapped(y: Mapping[str, Array], reference: Reference, model: ModelSpec) -> 
         if list(order) == names:
             continue
         given = {name: y[other] for name, other in zip(names, order, strict=True)}
-        found = [_as_it_is(given, reference, spec).judgement for spec in model.outputs]
-        if all(each.passed for each in found):
+        found = all_passed(given, reference, model)
+        if found.passed:
             detail = ", ".join(
                 f"{other} holds {name}" for name, other in zip(names, order, strict=True) if name != other
             )
-            return [Cause("outputs swapped", "outputs", detail, max(each.max_ratio for each in found))]
+            return [Cause("outputs swapped", "outputs", detail, found.max_ratio)]
     return []
 
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 import importlib
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import exp, inf, log
 from pathlib import Path
 from typing import Protocol, cast
@@ -62,7 +62,7 @@ class Framework(Protocol):
 
 @dataclass(frozen=True)
 class Trial:
-    """One hypothesis: these changes, for each of ``values``."""
+    """One hypothesis: these changes, for each of ``values``. ``alone`` are the same in one layer each."""
 
     name: str
     detail: str
@@ -70,6 +70,7 @@ class Trial:
     values: tuple[float, ...] = (0.0,)
     tuned: bool = False
     whole_batch: bool = False
+    alone: tuple[Trial, ...] = ()
 
     @property
     def same(self) -> tuple[str, tuple[int, ...]]:
@@ -156,18 +157,29 @@ def search(source: Source, artifact: Artifact, layers: Sequence[str], seconds: f
                 return found
             if trial.same in told:
                 continue
-            value = _restores(source, trial, artifact if trial.whole_batch else few, kinds)
-            if value is None:
-                continue
-            outputs = _run(source, artifact, trial.at(value), trial.whole_batch)
-            judgement = artifact.judged(outputs, kinds)
-            if judgement.passed:
+            # What one layer explains is not said of all.
+            cause = _cause(source, trial, artifact, few, kinds)
+            single = (_cause(source, one, artifact, few, kinds) for one in trial.alone if cause)
+            cause = next(filter(None, single), cause)
+            if cause is not None:
                 told.add(trial.same)
-                detail = trial.detail.format(value=value)
-                found.causes.append(Cause(trial.name, "source", detail, judgement.max_ratio))
+                found.causes.append(cause)
         if found.causes:
             return found
     return found
+
+
+def _cause(
+    source: Source, trial: Trial, artifact: Artifact, few: Artifact, kinds: Mapping[str, Kind]
+) -> Cause | None:
+    """The trial as a cause, when it restores parity on a few samples, then on all."""
+    value = _restores(source, trial, artifact if trial.whole_batch else few, kinds)
+    if value is None:
+        return None
+    judgement = artifact.judged(_run(source, artifact, trial.at(value), trial.whole_batch), kinds)
+    if not judgement.passed:
+        return None
+    return Cause(trial.name, "source", trial.detail.format(value=value), judgement.max_ratio)
 
 
 def _restores(source: Source, trial: Trial, case: Artifact, kinds: Mapping[str, Kind]) -> float | None:
@@ -223,7 +235,7 @@ def _singles(ops: Sequence[Op], places: Sequence[int], but: Sequence[int] = ()) 
     for fault in faults():
         for place in chosen:
             if fault.fits(ops[place]):
-                yield _trial(fault, f"{ops[place].layer}: {fault.detail}", [place])
+                yield _alone(fault, ops, place)
     for place in chosen:
         yield from _exchanged(ops, place)
 
@@ -234,15 +246,21 @@ def _everywhere(ops: Sequence[Op]) -> Iterator[Trial]:
         places = [place for place, op in enumerate(ops) if fault.fits(op)]
         kinds = list(dict.fromkeys(ops[place].kind for place in places))
         if len(places) > 1:
-            yield _trial(fault, f"in {len(places)} layers, all that can: {fault.detail}", places)
+            yield _together(fault, ops, places, "all that can")
         for kind in kinds if len(kinds) > 1 else ():
             some = [place for place in places if ops[place].kind == kind]
             if len(some) > 1:
-                yield _trial(fault, f"in {len(some)} layers, every {kind}: {fault.detail}", some)
+                yield _together(fault, ops, some, f"every {kind}")
 
 
-def _trial(fault: Fault, detail: str, places: Sequence[int]) -> Trial:
-    changes = dict.fromkeys(places, fault.change)
+def _together(fault: Fault, ops: Sequence[Op], places: Sequence[int], which: str) -> Trial:
+    alone = tuple(_alone(fault, ops, place) for place in places)
+    detail = f"in {len(places)} layers, {which}: {fault.detail}"
+    return replace(alone[0], detail=detail, changes=dict.fromkeys(places, fault.change), alone=alone)
+
+
+def _alone(fault: Fault, ops: Sequence[Op], place: int) -> Trial:
+    detail, changes = f"{ops[place].layer}: {fault.detail}", {place: fault.change}
     return Trial(fault.name, detail, changes, fault.values, fault.tuned, fault.whole_batch)
 
 

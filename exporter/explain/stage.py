@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from exporter.converters import Converters
+from exporter.explain.causes import causes_of
 from exporter.explain.first_layer import Divergence, closest_tensor, first_layer
 from exporter.explain.source_layers import SourceLayer, layers
 from exporter.source_folder import open_source
@@ -20,7 +21,6 @@ from runtimes.base import Array, SessionOptions
 from runtimes.bundle import Bundle, ModelSpec
 from runtimes.errors import FwexportError, UnavailableError
 from runtimes.explanation import Cause, Explanation
-from runtimes.hypotheses import on_outputs, on_runs
 from runtimes.parity import judge
 from runtimes.pool import Cell, Pool, cells
 from runtimes.reference import REFERENCE, Reference, fixed_batch, open_reference, padded
@@ -98,12 +98,21 @@ class Explainer:
             notes += _remarks(found, y, traced, used, self._reference, cell.bundle.manifest.model)
         except FwexportError as error:
             notes.append(f"no layer was compared: {error}")
-        causes: tuple[Cause, ...] = ()
+        causes: list[Cause] = []
         try:
-            causes = self._causes(cell, y)
+            causes, remarks = causes_of(
+                lambda inputs: outputs(cell, inputs, self._pool),
+                y,
+                self._reference,
+                cell.bundle.manifest.model,
+                found.span,
+                self._source,
+                self._converters,
+            )
+            notes += remarks
         except FwexportError as error:
             notes.append(f"no cause was looked for: {error}")
-        return Explanation(found.span, found.last_good, found.layers, causes, tuple(notes))
+        return Explanation(found.span, found.last_good, found.layers, tuple(causes), tuple(notes))
 
     def _source_layers(self, rows: Array) -> list[SourceLayer]:
         """The source's layers on these samples, or on the first of them. Raises UnavailableError without its framework."""
@@ -119,14 +128,6 @@ class Explainer:
             real = [bool(role != "sentinel") for role in self._reference.roles[rows]]
             self._layers[key] = self._converters.get(loader.PROCESS).call(layers, self._source, inputs, real)
         return self._layers[key]
-
-    def _causes(self, cell: Cell, y: dict[str, Array]) -> tuple[Cause, ...]:
-        """The faults under which the outputs agree; whether they are the same twice is asked where none does."""
-        model, reference = cell.bundle.manifest.model, self._reference
-        found = on_outputs(y, reference, model)
-        if not found:
-            found = on_runs(y, outputs(cell, reference.inputs, self._pool), reference, model)
-        return tuple(found)
 
 
 def outputs(cell: Cell, inputs: dict[str, Array], pool: Pool) -> dict[str, Array]:

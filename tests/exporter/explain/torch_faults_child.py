@@ -90,6 +90,17 @@ def net() -> nn.Module:
     return model
 
 
+def alike() -> nn.Module:
+    """Two convolutions of one shape."""
+    model = plain()
+    model.body[0] = nn.Conv2d(3, 3, 3, bias=False)
+    model.body[1] = nn.BatchNorm2d(3)
+    model.body[3] = nn.Conv2d(3, 3, 3, bias=False)
+    model.body[4] = nn.BatchNorm2d(3)
+    model.head = nn.Linear(3, 4)
+    return trained(lambda: model)
+
+
 def plain() -> nn.Module:
     return trained(Plain)
 
@@ -150,10 +161,9 @@ class ShiftedPadding(nn.Module):
         return functional.conv2d(given, self.before.weight, self.before.bias, self.before.stride)
 
 
-def half_round(module: Any) -> None:
-    for tensor in (*module.parameters(recurse=False), *module.buffers(recurse=False)):
-        if tensor.is_floating_point():
-            tensor.data = tensor.data.half().float()
+def exchanged(model: Any) -> None:
+    one, other = model.body[0], model.body[3]
+    one.weight, other.weight = other.weight, one.weight
 
 
 def folded_bf16(model: Any) -> None:
@@ -218,43 +228,53 @@ def _train_mode(module: Any) -> None:
 
 
 PLANTED = {
-    "flatten": Planted(flatten_last, "flatten order", "NCHW/NHWC"),
+    "flatten": Planted(flatten_last, "flatten order", "flatten: flattened in the other order", ("flatten",)),
     "bn-training": Planted(each(nn.BatchNorm2d, _train_mode), "batch norm in training mode", "2 layers", ("bn1",)),
-    "bn1-training": Planted(lambda m: _train_mode(m.bn1), "batch norm in training mode", "bn1", ("bn1",)),
+    "bn1-training": Planted(lambda m: _train_mode(m.bn1), "batch norm in training mode", "bn1:", ("bn1",)),
     "bn-statistics": Planted(
         each(nn.BatchNorm2d, lambda m: m.reset_running_stats()), "batch norm statistics missing", "2 layers"
     ),
+    "gamma": Planted(
+        lambda m: nn.init.ones_(m.bn2.weight), "norm scale missing", "bn2: the factor", ("bn2",)
+    ),
     "epsilon": Planted(edit(bn2__eps=1e-3), "another epsilon", "bn2: epsilon is 0.001"),
-    "epsilon-odd": Planted(edit(bn2__eps=0.0042), "another epsilon", "bn2: epsilon is 0.0042"),
-    "epsilon-everywhere": Planted(each(nn.BatchNorm2d, edit(eps=1e-3)), "another epsilon", "2 layers", ("bn1",)),
-    "epsilon-layer-norm": Planted(edit(norm__eps=1e-2), "another epsilon", "norm: epsilon is 0.01"),
+    "epsilon-odd": Planted(edit(bn2__eps=0.0042), "another epsilon", "bn2: epsilon is 0.0042", ("bn2",)),
+    "epsilon-everywhere": Planted(each(nn.BatchNorm2d, edit(eps=1e-3)), "another epsilon", "every batch norm", ("bn1",)),
+    "epsilon-layer-norm": Planted(edit(norm__eps=1e-2), "another epsilon", "norm: epsilon is 0.01", ("norm",)),
     "padding": Planted(
         lambda m: setattr(m, "conv1", ShiftedPadding(m.conv1)), "padding off by one", "conv1: one pixel", ("conv1",)
     ),
-    "align-corners": Planted(edit(up__align_corners=True), "align corners", "up: resized with aligned corners"),
-    "nearest": Planted(edit(up__mode="nearest"), "another resize", "up: nearest"),
-    "count-pads": Planted(edit(pool1__count_include_pad=True), "pooling counts padding", "pool1"),
+    "align-corners": Planted(edit(up__align_corners=True), "align corners", "up: resized with aligned corners", ("up",)),
+    "nearest": Planted(edit(up__mode="nearest"), "another resize", "up: nearest", ("up",)),
+    "count-pads": Planted(edit(pool1__count_include_pad=True), "pooling counts padding", "pool1", ("pool1",)),
     "max-for-average": Planted(
-        lambda m: setattr(m, "pool1", nn.MaxPool2d(2, 2, padding=1)), "another pooling", "pool1"
+        lambda m: setattr(m, "pool1", nn.MaxPool2d(2, 2, padding=1)), "another pooling", "pool1", ("pool1",)
     ),
-    "gelu": Planted(edit(gelu__approximate="none"), "activation changed", "gelu: gelu by tanh has become gelu"),
-    "silu": Planted(lambda m: setattr(m, "swish", nn.SiLU()), "activation changed", "swish: hard swish has become silu"),
+    "gelu": Planted(edit(gelu__approximate="none"), "activation changed", "gelu: gelu by tanh has become gelu", ("gelu",)),
+    "silu": Planted(
+        lambda m: setattr(m, "swish", nn.SiLU()), "activation changed", "swish: hard swish has become silu", ("swish",)
+    ),
     "relu6": Planted(lambda m: setattr(m, "relu", nn.ReLU6()), "activation changed", "relu: relu has become relu6"),
-    "no-activation": Planted(lambda m: setattr(m, "gelu", nn.Identity()), "activation changed", "has become nothing"),
-    "leaky": Planted(
-        lambda m: setattr(m, "relu", nn.LeakyReLU(0.037)), "activation changed", "relu: relu has become leaky relu with 0.037"
+    "no-activation": Planted(
+        lambda m: setattr(m, "gelu", nn.Identity()), "activation changed", "has become nothing", ("gelu",)
     ),
-    "bias": Planted(edit(dense1__bias=None), "bias dropped", "dense1"),
-    "layer": Planted(lambda m: setattr(m, "norm", nn.Identity()), "layer missing", "norm"),
-    "transposed": Planted(weight("dense2", lambda w: w.T), "weight transposed", "dense2"),
-    "kernel-turned": Planted(weight("conv2", lambda w: w.flip(2, 3)), "kernel flipped", "conv2"),
-    "kernel-transposed": Planted(weight("conv3", lambda w: w.transpose(2, 3)), "weight transposed", "conv3: height"),
+    "leaky": Planted(
+        lambda m: setattr(m, "relu", nn.LeakyReLU(0.037)), "activation changed", "leaky relu with 0.037", ("relu",)
+    ),
+    "bias": Planted(edit(dense1__bias=None), "bias dropped", "dense1", ("dense1",)),
+    "layer": Planted(lambda m: setattr(m, "norm", nn.Identity()), "layer missing", "norm", ("norm",)),
+    "transposed": Planted(weight("dense2", lambda w: w.T), "weight transposed", "dense2", ("dense2",)),
+    "kernel-turned": Planted(weight("conv2", lambda w: w.flip(2, 3)), "kernel flipped", "conv2", ("conv2",)),
+    "kernel-transposed": Planted(
+        weight("conv3", lambda w: w.transpose(2, 3)), "weight transposed", "conv3: height", ("conv3",)
+    ),
+    "exchanged": Planted(exchanged, "another layer's weights", "have each other's weights", ("body.0",), alike),
     "fp16": Planted(lambda m: m.half().float() and None, "truncated weights", "all parameters are float16", ("conv1",)),
     "bf16-one": Planted(
         weight("dense1", lambda w: w.bfloat16().float()), "truncated weights", "dense1: the weights are bfloat16"
     ),
     "decimals": Planted(
-        weight("conv3", lambda w: torch.round(w, decimals=4)), "truncated weights", "rounded to 4 decimals"
+        weight("conv3", lambda w: torch.round(w, decimals=4)), "truncated weights", "to 4 decimals", ("conv3",)
     ),
     "folded": Planted(folded_bf16, "truncated weights", "folded into them, are bfloat16", network=plain),
     "saturation": Planted(clip, "fp16 saturation", "conv: what exceeds 65504 is 65504", ("conv",), large),
@@ -262,7 +282,7 @@ PLANTED = {
 
 
 def found(folder: Path, names: list[str]) -> dict[str, list[str]]:
-    """``name: detail`` of each cause, for each planted fault; of a clean network and one changed weight too."""
+    """``name: detail`` of each cause of each planted fault; ``bump`` is one changed weight, ``clean`` nothing."""
     torch.set_num_threads(1)
     answers, references = {}, {}
     for name in names:

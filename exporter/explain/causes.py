@@ -1,0 +1,95 @@
+"""Which faults explain a mismatch: on the outputs, on the inputs, then in the source. The simplest come first."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from exporter.converters import Converters
+from exporter.explain.input_changes import input_changes, restored_by
+from exporter.explain.source_faults import source_causes
+from exporter.source_folder import open_source
+from runtimes.base import Array
+from runtimes.bundle import ModelSpec
+from runtimes.explanation import Cause
+from runtimes.hypotheses import all_passed, on_outputs, on_runs
+from runtimes.reference import Reference
+
+# What a row may take: of that, the changes of the inputs have the first share.
+SECONDS = 60.0
+INPUTS_SHARE = 0.5
+# The samples that are run first with each change of the inputs.
+FEW = 4
+
+Run = Callable[[dict[str, Array]], dict[str, Array]]
+
+
+def causes_of(
+    run: Run,
+    y: dict[str, Array],
+    reference: Reference,
+    model: ModelSpec,
+    layers: tuple[str, ...],
+    source: Path | None,
+    converters: Converters | None,
+) -> tuple[list[Cause], list[str]]:
+    """``(causes, notes)`` for an artifact that gave ``y``, all in one batch.
+
+    ``run`` gives its outputs for other inputs, in the source's names and layouts. ``layers`` are the first that diverge.
+    Without ``source`` or its framework only the outputs and the inputs are looked at, and a note says so. The source is
+    opened where those explain nothing.
+    """
+    begin = time.monotonic()
+    if all_passed(y, reference, model).passed:
+        return [], [
+            "all in one batch the outputs are right: the fault shows in other batches, or now and then"
+        ]
+    causes = on_outputs(y, reference, model)
+    notes: list[str] = []
+    causes += on_inputs(run, y, reference, model, SECONDS * INPUTS_SHARE, notes)
+    if causes:
+        return causes, notes
+    random = on_runs(y, run(reference.inputs), reference, model)
+    if random:
+        return random, notes
+    if source is None or converters is None:
+        return [], [*notes, "there is no source here in which faults could be tried"]
+    loader = open_source(source).loader
+    missing = loader.check()
+    if missing:
+        return [], [*notes, f"no faults of the source were tried: {missing}"]
+    found = converters.get(loader.PROCESS).call(
+        source_causes,
+        source,
+        reference.inputs,
+        y,
+        reference.y64,
+        reference.noise,
+        layers,
+        SECONDS - (time.monotonic() - begin),
+    )
+    return found.causes, [*notes, *found.notes]
+
+
+def on_inputs(
+    run: Run, y: dict[str, Array], reference: Reference, model: ModelSpec, seconds: float, notes: list[str]
+) -> list[Cause]:
+    """The changes of the inputs under which the artifact agrees. What agrees on a few samples is tried on all."""
+    end = time.monotonic() + seconds
+    chosen = np.unique(np.linspace(0, len(reference) - 1, FEW).round().astype(int))
+    few = reference.part(chosen, np.arange(0))
+    causes: dict[str, Cause] = {}
+    for change in input_changes(reference.inputs, model):
+        if time.monotonic() > end:
+            notes.append(f"not every change of the inputs was tried: {seconds:.0f} s were over")
+            break
+        first = {name: array[chosen] for name, array in change.inputs.items()}
+        if change.name in causes or restored_by(change, run(first), few, model) is None:
+            continue
+        cause = restored_by(change, run(change.inputs), reference, model)
+        if cause is not None:
+            causes[cause.name] = cause
+    return list(causes.values())
