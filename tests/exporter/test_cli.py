@@ -20,7 +20,19 @@ from conftest import FORMATS, fwexport
 import runtimes.rows
 from exporter.cli import cli
 
-COMMANDS = ["build", "train", "export", "verify", "bench", "predict", "report", "list", "inspect", "doctor"]
+COMMANDS = [
+    "build",
+    "train",
+    "export",
+    "verify",
+    "bench",
+    "predict",
+    "report",
+    "list",
+    "schema",
+    "inspect",
+    "doctor",
+]
 
 
 def test_help_is_fast_and_names_every_command() -> None:
