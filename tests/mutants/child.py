@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -12,13 +12,14 @@ from exporter.frameworks import keras_model
 from exporter.source_folder import open_source, save_source
 from exporter.sources import torch_code
 from runtimes.base import Array
-from runtimes.bundle import TensorSpec
 from runtimes.parity import judge
 from runtimes.reference import Variant, open_reference, run_in_batches
 from tests.zoo import child as zoo
 from tests.zoo.registry import NORMALIZED, RAW, Model
 
 CODE = "tests.mutants.torch_net:network"
+# One square, so that height and width exchanged still fit, one not.
+SHAPES = {"torch": (3, 24, 24), "keras": (20, 28, 3)}
 # What ``depthwise`` is scaled by, so that float16 does not hold its outputs, and ``hidden``, so that some of its neurons
 # pass 6; the bias of its neuron that never wakes.
 LOUD, WIDE, ASLEEP = 4e4, 4.0, -1e3
@@ -28,7 +29,7 @@ LOUD, WIDE, ASLEEP = 4e4, 4.0, -1e3
 class Options:
     """What a clean network is made with."""
 
-    framework: str
+    framework: Literal["torch", "keras"]
     width: int = 8
     probabilities: bool = False
     seed: int = 0
@@ -45,24 +46,16 @@ class Options:
         return f"{self.framework}_{kind}_{self.width}_{self.seed}"
 
     @property
-    def preprocessing(self) -> tuple[dict[str, Any], ...]:
-        """As the manifest has it: the Keras network scales and normalises inside."""
-        shape = (3, 24, 24) if self.framework == "torch" else (20, 28, 3)
-        return self.model(shape).preprocessing
-
-    def model(self, shape: tuple[int, ...]) -> Model:
-        """The network as the zoo describes one, so that its weights can be drawn like the zoo's."""
+    def model(self) -> Model:
+        """The network as the zoo describes one: its inputs and their preprocessing, which the Keras network has inside."""
         arithmetic = NORMALIZED if self.framework == "torch" else RAW
-        return Model(self.name, self.framework, shape, arithmetic=arithmetic)  # type: ignore[arg-type]
+        return Model(self.name, self.framework, SHAPES[self.framework], arithmetic=arithmetic)
 
 
 def make_torch(options: Options, path: Path) -> None:
     """Write the state_dict of a network with drawn weights and measured statistics."""
     import torch
 
-    from tests.mutants import torch_net
-
-    model = options.model(torch_net.SHAPE)
     generator = torch.Generator().manual_seed(options.seed)
     network = torch_code.build(CODE, options.arguments)
     with torch.no_grad():
@@ -70,7 +63,7 @@ def make_torch(options: Options, path: Path) -> None:
         network.depthwise.weight *= LOUD
         network.hidden.weight *= WIDE
         network.hidden.bias[0] = ASLEEP
-        zoo.measure_torch(network, torch.from_numpy(zoo.inputs(model)), generator)
+        zoo.measure_torch(network, torch.from_numpy(zoo.inputs(options.model)), generator)
     torch.save(network.state_dict(), path)
 
 
@@ -78,7 +71,6 @@ def make_keras(options: Options, path: Path) -> None:
     """Write the ``.keras`` file of a network with drawn weights and measured statistics."""
     from tests.mutants import keras_net
 
-    model = options.model(keras_net.SHAPE)
     random = np.random.default_rng(options.seed)
     network = keras_net.network(**options.arguments)
     for layer in network.layers:
@@ -91,7 +83,7 @@ def make_keras(options: Options, path: Path) -> None:
         values = network.get_layer(name).get_weights()
         values[place] = change(values[place])
         network.get_layer(name).set_weights(values)
-    zoo._measure_keras(network, zoo.inputs(model), random)
+    zoo._measure_keras(network, zoo.inputs(options.model), random)
     network.save(path)
 
 
@@ -192,11 +184,6 @@ def plant_head(clean: Path, kernel: Array, bias: Array, planted: Path) -> None:
         model.get_layer("head").set_weights([kernel, bias])
         model.save(planted / source.weights)
     save_source(planted, source)
-
-
-def inputs_of(framework: str) -> tuple[TensorSpec, ...]:
-    """What the command line is told of the inputs: PyTorch code does not say."""
-    return (TensorSpec("image", "", (None, 3, 24, 24)),) if framework == "torch" else ()
 
 
 def substitute_variables(folder: Path, old: Array, new: Array) -> None:

@@ -9,8 +9,8 @@ import keras
 from keras import layers
 
 from tests.mutants import keras_faults
+from tests.mutants.child import SHAPES
 
-SHAPE = (20, 28, 3)
 CLASSES = 10
 MEAN, VARIANCE = (0.485, 0.456, 0.406), (0.0524, 0.0502, 0.0506)
 
@@ -68,7 +68,7 @@ def network(width: int = 8, probabilities: bool = False, fault: str = "") -> ker
             x = made[name](x)
         return x
 
-    image = keras.Input(SHAPE, name="image")
+    image = keras.Input(SHAPES["keras"], name="image")
     shortcut = through(image, "image", "rescaling", "normalization", "pad", "stem", "norm", "activation")
     x = through(shortcut, "depthwise", "depthwise_norm", "swish", "pointwise")
     x = made["residual"]([x, shortcut])

@@ -16,7 +16,7 @@ from exporter.converters import Converters
 from exporter.plan import edges, plan
 from exporter.source_folder import SourceFile, open_source, save_source
 from exporter.source_kind import Given
-from runtimes.bundle import Bundle, describe_artifact, open_bundle, save_manifest
+from runtimes.bundle import Bundle, TensorSpec, describe_artifact, open_bundle, save_manifest
 from runtimes.client import Worker
 from runtimes.reference import REFERENCE
 from tests.mutants import child, file_faults, spec_faults
@@ -78,17 +78,13 @@ class Planter:
         """The source folder of a clean network, with a few generated samples."""
         shutil.rmtree(place, ignore_errors=True)
         place.mkdir(parents=True)
-        common = {"name": options.name, "labels": LABELS, "preprocessing": options.preprocessing}
+        model = options.model
+        common = {"name": options.name, "labels": LABELS, "preprocessing": model.preprocessing}
         if options.framework == "torch":
             weights = place / "weights.pt"
             self.converters.get("torch").call(child.make_torch, options, weights)
-            given = Given(
-                child.CODE,
-                weights=weights,
-                arguments=options.arguments,
-                inputs=child.inputs_of("torch"),
-                **common,
-            )
+            inputs = (TensorSpec("image", "", (None, *model.shape)),)
+            given = Given(child.CODE, weights=weights, arguments=options.arguments, inputs=inputs, **common)
         else:
             file = place / "model.keras"
             self.converters.get("tensorflow").call(child.make_keras, options, file)

@@ -10,7 +10,6 @@ from torch import nn
 
 from tests.mutants import torch_faults
 
-SHAPE = (3, 24, 24)
 CLASSES = 10
 
 
