@@ -153,6 +153,12 @@ def print_bench(rows: Sequence[BenchRow]) -> None:
     _reasons(rows)
 
 
+def warn(lines: Sequence[str]) -> None:
+    """What makes a result doubtful, on stderr."""
+    for line in lines:
+        stderr.print(f"warning: {line}", markup=False)
+
+
 def print_predictions(found: Sequence[Prediction], as_json: bool) -> None:
     """A line for each sample and its classes, or its outputs' sizes; as JSON, ``outputs`` are the numbers themselves."""
     if as_json:

@@ -19,6 +19,7 @@ from runtimes.errors import UnavailableError
 from runtimes.inputs import read_inputs
 from runtimes.pool import Cell, Live, Pool, cells
 from runtimes.reference import fixed_batch, padded
+from runtimes.rows import VERIFY, load_verify
 from runtimes.verdicts import feeds, source_outputs
 
 BATCH = 32
@@ -80,6 +81,20 @@ def predict(folder: Path, files: Sequence[Path], options: PredictOptions, pool: 
         for inputs in (read_inputs(file, model),)
         for live in sessions
         for prediction in _predictions(file, _run(live, inputs, model), live.cell, model, options.top)
+    ]
+
+
+def doubts(bundle: Bundle, found: Sequence[Prediction]) -> list[str]:
+    """A line for each artifact of the bundle that these came from and that ``verify`` did not pass in that runtime."""
+    saved = load_verify(bundle.folder / VERIFY)
+    checksums = bundle.manifest.checksums
+    used = {(checksums[one.artifact], one.runtime, one.device, one.backend) for one in found}
+    return [
+        f"{row.source}/{row.artifact} in {row.runtime}: its predictions are not the source's. verify says {row.outcome}: "
+        f"{row.reason}"
+        for row in (saved.rows if saved else ())
+        if (row.artifact_sha256, row.runtime, row.device, row.backend) in used
+        and row.outcome in ("mismatch", "failed")
     ]
 
 

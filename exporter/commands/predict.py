@@ -36,15 +36,17 @@ def command(
 
     A FILE is an image of any size, or .npy or .npz arrays as the model takes them. BUNDLE may be a folder of bundles.
     """
-    from exporter.console import print_predictions
+    from exporter.console import print_predictions, warn
     from runtimes.bundle import find_bundles
     from runtimes.pool import Pool
-    from runtimes.predict import PredictOptions, predict
+    from runtimes.predict import PredictOptions, doubts, predict
 
     chosen = PredictOptions(runtimes, formats, device, top)
+    found = []
     with Pool() as pool:
-        found = [
-            one for bundle in find_bundles(folder) for one in predict(bundle.folder, files, chosen, pool)
-        ]
+        for bundle in find_bundles(folder):
+            made = predict(bundle.folder, files, chosen, pool)
+            warn(doubts(bundle, made))
+            found += made
     print_predictions(found, as_json)
     return 0

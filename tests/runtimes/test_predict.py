@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections import defaultdict
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -20,6 +21,7 @@ from runtimes.files import digest
 from runtimes.inputs import read_inputs
 from runtimes.pool import Pool
 from runtimes.predict import Prediction, PredictOptions, classes, predict
+from runtimes.rows import VERIFY, load_verify, save
 
 RANDOM = np.random.default_rng(9)
 IMAGE = TensorSpec("image", "float32", (None, 3, 4, 4), "NCHW", "image")
@@ -228,3 +230,23 @@ def test_what_a_person_reads(bundles: dict[str, Path], photo: Path) -> None:
     assert lines[1].split()[1] == "4"
     assert lines[3] == f"{photo}: torch/onnx in onnxruntime"
     assert lines[-1].startswith("scores: ")
+
+
+def test_an_artifact_that_verify_failed_is_doubted(own_bundle: Path, photo: Path) -> None:
+    """On stderr, for the runtime that is used, and as long as the file is the one that was verified."""
+    saved = load_verify(own_bundle / VERIFY)
+    assert saved is not None
+    rows = [
+        replace(row, outcome="mismatch", reason="sample 3 is far") if row.artifact == "onnx" else row
+        for row in saved.rows
+    ]
+    save(own_bundle / VERIFY, replace(saved, rows=tuple(rows)))
+    done = fwexport("predict", own_bundle, photo, "--json")
+    assert done.returncode == 0
+    assert [row["runtime"] for row in json.loads(done.stdout)["rows"]] == ["onnxruntime"]
+    assert done.stderr.splitlines() == [
+        "warning: torch/onnx in onnxruntime: its predictions are not the source's. verify says mismatch: sample 3 is far"
+    ]
+    assert fwexport("predict", own_bundle, photo, "--format", "tflite").stderr == ""
+    save(own_bundle / VERIFY, replace(saved, rows=tuple(replace(row, artifact_sha256="0") for row in rows)))
+    assert fwexport("predict", own_bundle, photo).stderr == ""
