@@ -68,21 +68,28 @@ def noise_floor(runs: Sequence[Array], y64: Array, kind: Kind, real: Array) -> A
     may agree with float64 by luck. ``real`` marks the samples that set scales, shape (n,) bool: an extreme sentinel
     must not.
     """
-    want = _flat(y64)
-    if kind == "probabilities":
-        logarithms = np.maximum(1.0, np.abs(np.log(np.maximum(want, SMALLEST_P))))
-        magnitudes = np.linalg.norm(np.where(want >= SMALLEST_P, logarithms, 0.0), axis=1)
-        floor: Array = EPS32 * magnitudes
-    else:
-        magnitudes = np.linalg.norm(want, axis=1)
+    magnitudes = _magnitudes(y64, kind)
+    floor: Array = EPS32 * magnitudes
+    if kind != "probabilities":
         scale = float(np.median(magnitudes[real] if real.any() else magnitudes))
-        floor = np.maximum(EPS32 * magnitudes, REAL_SCALE_FLOOR * scale)
+        floor = np.maximum(floor, REAL_SCALE_FLOOR * scale)
     for run in runs:
         floor = np.maximum(floor, distances(run, y64, kind))
     judged = (real if real.any() else np.ones_like(real)) & (magnitudes > 0) & np.isfinite(floor)
     usual = float(np.median(floor[judged] / magnitudes[judged])) if judged.any() else 0.0
     noise: Array = np.maximum(floor, usual * magnitudes)
     return noise
+
+
+def noise_elsewhere(noise: Array, y64: Array, other64: Array, kind: Kind) -> Array:
+    """An upper estimate of ``n_i`` for samples that the source did not run in float32, shape (m,).
+
+    It is their magnitude times the largest noise, for its magnitude, among the samples that it did run.
+    """
+    magnitudes = _magnitudes(y64, kind)
+    largest = float(np.max(noise[magnitudes > 0] / magnitudes[magnitudes > 0], initial=EPS32))
+    found: Array = largest * _magnitudes(other64, kind)
+    return found
 
 
 def saturated(y64: Array, kind: Kind) -> Array:
@@ -182,6 +189,16 @@ def pairwise_top1(predictions: Mapping[str, Array]) -> tuple[tuple[str, ...], tu
     names = tuple(predictions)
     square = tuple(tuple(float(np.mean(predictions[a] == predictions[b])) for b in names) for a in names)
     return names, square
+
+
+def _magnitudes(y64: Array, kind: Kind) -> Array:
+    """What the rounding of each sample is relative to, shape (n,): its norm, that of log p for probabilities."""
+    want = _flat(y64)
+    if kind == "probabilities":
+        logarithms = np.maximum(1.0, np.abs(np.log(np.maximum(want, SMALLEST_P))))
+        want = np.where(want >= SMALLEST_P, logarithms, 0.0)
+    magnitudes: Array = np.linalg.norm(want, axis=1)
+    return magnitudes
 
 
 def _flat(y: Array) -> Array:

@@ -20,7 +20,7 @@ from runtimes.errors import (
     WorkerTimeout,
 )
 from runtimes.hypotheses import on_outputs, on_runs
-from runtimes.parity import Judgement, defects, judge, sqnr_db
+from runtimes.parity import Judgement, defects, judge, noise_elsewhere, sqnr_db
 from runtimes.preprocess import to_layout
 from runtimes.quantization import real, stored
 from runtimes.reference import Reference
@@ -74,7 +74,10 @@ def judged(
         shapes = f"the held-out outputs have shape {answers[spec.name].shape}, the source's {exact.shape}"
         return replace(row, outcome="mismatch", reason=reason or shapes), None
     top1 = np.argmax(answers[spec.name], axis=1)
-    changed = defects(top1, exact, np.full(len(top1), np.median(reference.noise[spec.name])), spec.kind)
+    usual = reference.roles != "sentinel"
+    near, near64 = reference.noise[spec.name][usual], reference.y64[spec.name][usual]
+    noise = noise_elsewhere(near, near64, exact, spec.kind)
+    changed = defects(top1, exact, noise, spec.kind)
     if len(changed) and not reason:
         reason = (
             f"{len(changed)} held-out samples changed their class beyond rounding, first sample {changed[0]}"

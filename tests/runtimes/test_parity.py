@@ -141,6 +141,21 @@ def test_a_changed_class_is_a_defect_only_beyond_the_margin() -> None:
     assert parity.defects(np.array([0, 0]), y64, floor, "logits").tolist() == []
 
 
+def test_samples_without_float32_runs_have_the_largest_noise_for_their_size(
+    case: dict[str, np.ndarray],
+) -> None:
+    y64, floor = case["y64"], noise(case)
+    assert (parity.noise_elsewhere(floor, y64, y64, "logits") >= floor * (1 - 1e-12)).all()
+    tenfold = parity.noise_elsewhere(floor, y64, 10 * y64, "logits")
+    assert tenfold == pytest.approx(10 * parity.noise_elsewhere(floor, y64, y64, "logits"))
+    flips = np.argsort(y64, axis=1)[:, -2]  # every class changed, to the runner-up
+    assert len(parity.defects(flips, y64, parity.noise_elsewhere(floor, y64, y64, "logits"), "logits")) == 80
+    probabilities = softmax(y64)
+    floor = parity.noise_floor([softmax(case["y32"])], probabilities, "probabilities", np.ones(80, bool))
+    found = parity.noise_elsewhere(floor, probabilities, probabilities, "probabilities")
+    assert (found >= floor * (1 - 1e-12)).all()
+
+
 def test_pairwise_agreement_is_a_share() -> None:
     names, square = parity.pairwise_top1({"a": np.array([1, 2, 3, 4]), "b": np.array([1, 2, 3, 0])})
     assert names == ("a", "b")

@@ -92,6 +92,7 @@ def test_every_row_of_both_bundles_passed(job: tuple[Path, dict[str, list[dict[s
         assert row["mcnemar_p"] == 1.0
         assert row["sqnr_db"] > 110
         assert row["device_proof"]
+        assert 0 < row["wall_s"] < 60
 
 
 @pytest.mark.parametrize(
