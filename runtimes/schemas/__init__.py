@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from runtimes import bundle, rows
+from runtimes import bundle, golden, rows
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 OF: dict[str, tuple[type, int]] = {
@@ -21,6 +21,7 @@ OF: dict[str, tuple[type, int]] = {
     "bench": (rows.BenchResult, rows.SCHEMA),
     "agreement": (rows.Agreement, rows.SCHEMA),
     "manifest": (bundle.Manifest, bundle.SCHEMA),
+    "golden": (golden.Golden, golden.SCHEMA),
 }
 
 
