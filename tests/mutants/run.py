@@ -56,7 +56,7 @@ from tests.mutants.rows import (
     total,
 )
 from tests.zoo.registry import FAST, MODELS
-from tests.zoo.rows import column_of
+from tests.zoo.rows import COLUMNS, column_of
 from tests.zoo.run import DISTRIBUTIONS, Zoo
 from tests.zoo.sessions import SharedPool
 
@@ -105,11 +105,19 @@ class FaultyPool(SharedPool):
 class Mutants:
     """The children of a run: those that plant, which work ahead, those that run artifacts, and those that explain."""
 
-    def __init__(self, folder: Path, planting: Converters, explaining: Converters, pool: FaultyPool) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        planting: Converters,
+        explaining: Converters,
+        pool: FaultyPool,
+        explained: int = len(COLUMNS),
+    ) -> None:
         self.folder = folder
         self.planter = Planter(folder, planting)
         self.zoo = Zoo(folder / "zoo", planting, pool)
         self.explaining = explaining
+        self.explained = explained
         self.pool = pool
 
     def plant(self, kind: Kind, framework: str) -> Planted | str:
@@ -141,7 +149,7 @@ class Mutants:
         elif kind.place == "runtime":
             self.pool.fault = kind.name
         try:
-            rows = self._rows(kind, planted.bundle, chosen)
+            rows = self._rows(planted.bundle, chosen, kind, self._turn(kind, framework))
         finally:
             self.pool.next_bundle()
         return Tried(kind.name, framework, planted.effect, planted.refused, rows, time.perf_counter() - begin)
@@ -151,17 +159,19 @@ class Mutants:
         if isinstance(bundle, str):
             return Clean(name, error=bundle)
         try:
-            return Clean(name, self._rows(None, bundle, cells(bundle, devices=("cpu",))))
+            return Clean(name, self._rows(bundle, cells(bundle, devices=("cpu",))))
         finally:
             self.pool.next_bundle()
 
-    def _rows(self, kind: Kind | None, bundle: Bundle, chosen: Sequence[Cell]) -> tuple[Row, ...]:
+    def _rows(
+        self, bundle: Bundle, chosen: Sequence[Cell], kind: Kind | None = None, explained: Sequence[str] = ()
+    ) -> tuple[Row, ...]:
         reference = open_reference(bundle.folder / REFERENCE)
         explainer = Explainer(source_of(bundle), reference, self.pool, self.explaining)
         rows = []
         for cell, row, _ in judge_cells(chosen, reference, self.pool):
             found = None
-            if kind and row.outcome == "mismatch" and (kind.layers or kind.causes):
+            if kind and row.outcome == "mismatch" and column_of(row) in explained:
                 found = told(kind, explainer.explain(cell), hasattr(runtime(cell.runtime), "trace"))
             rows.append(
                 Row(
@@ -174,6 +184,13 @@ class Mutants:
                 )
             )
         return tuple(rows)
+
+    def _turn(self, kind: Kind, framework: str) -> list[str]:
+        """The columns in which this mutant is explained: the next ones in turn, where there is something to explain."""
+        if not (kind.layers or kind.causes):
+            return []
+        number = list(KINDS).index(kind.name) * len(FRAMEWORKS) + FRAMEWORKS.index(framework)
+        return [COLUMNS[(number * self.explained + place) % len(COLUMNS)] for place in range(self.explained)]
 
 
 def on_a_gpu(bundle: Bundle) -> list[Cell]:
@@ -245,7 +262,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     wanted = clean_networks(len(pairs) if options.clean is None else options.clean)
     with ExitStack() as stack:
         planting, explaining = (stack.enter_context(Converters()) for _ in range(2))
-        run = Mutants(options.out, planting, explaining, stack.enter_context(FaultyPool()))
+        run = Mutants(options.out, planting, explaining, stack.enter_context(FaultyPool()), options.explain)
         due = [(kind, framework) for kind, framework in pairs if f"{framework}/{kind.name}" not in tried]
         for number, ((kind, framework), planted) in enumerate(ahead(lambda pair: run.plant(*pair), due), 1):
             one = run.judge(kind, framework, planted)
