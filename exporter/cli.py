@@ -26,7 +26,7 @@ _SHORT = {
     "predict": "Label images with a bundle, in any runtime.",
     "report": "Write report.md and report.html from what was measured.",
     "list": "List formats, sources, conversions, runtimes and data.",
-    "schema": "Print the JSON Schema of a file that fwexport writes.",
+    "schema": "Print the JSON Schema of what fwexport writes.",
     "inspect": "Show inputs, outputs, operators and metadata of a model file.",
     "doctor": "Which runtimes and devices are here, and how to get the others.",
 }

@@ -9,6 +9,7 @@ from typing import Any, Literal, TypeVar
 
 import msgspec
 
+from runtimes.bundle import Failure
 from runtimes.errors import UsageError
 from runtimes.explanation import Explanation
 from runtimes.files import write_atomically
@@ -127,6 +128,16 @@ class BenchResult:
     time: str
     rows: tuple[BenchRow, ...]
     notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class BuildResult:
+    """What ``build --json`` prints: the verdicts, the latencies, and the formats that could not be written."""
+
+    schema: int
+    rows: tuple[VerifyRow, ...]
+    bench: tuple[BenchRow, ...]
+    failures: tuple[Failure, ...]
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ CONFIDENCE = 0.95
 MOST_SAMPLES = 10**9
 
 Interval = tuple[float, float]
+Outcome = Literal["passed", "mismatch", "inconclusive"]
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,7 @@ class Decision:
     the share stays as it was seen; None where that is not to be had.
     """
 
-    outcome: Literal["passed", "mismatch", "inconclusive"]
+    outcome: Outcome
     needed_n: int | None = None
 
 
@@ -63,19 +64,19 @@ def decide_agreement(agreements: int, n: int, required: float, confidence: float
     wrong with a chance of at most ``1 - confidence``. Without a disagreement the lower bound is
     ``(1 - confidence) ** (1 / n)``: 299 samples for 0.99.
     """
-    differing, allowed = n - agreements, 1 - required
-    if binomial_tail(differing, n, allowed) <= 1 - confidence:
-        return Decision("passed")
-    if n and 1 - binomial_tail(differing - 1, n, allowed) <= 1 - confidence:
-        return Decision("mismatch")
-    rate = differing / n if n else 0.0
+    wrong = 1 - confidence
 
-    def decided(samples: int) -> bool:
-        seen = rate * samples
-        too_few = binomial_tail(seen, samples, allowed) <= 1 - confidence
-        return too_few or 1 - binomial_tail(seen - 1, samples, allowed) <= 1 - confidence
+    def outcome(differing: float, samples: int) -> Outcome:
+        if binomial_tail(differing, samples, 1 - required) <= wrong:
+            return "passed"
+        as_many = 1 - binomial_tail(differing - 1, samples, 1 - required)
+        return "mismatch" if as_many <= wrong else "inconclusive"
 
-    return Decision("inconclusive", _first(decided, max(n, 1)))
+    found = outcome(n - agreements, n)
+    if found != "inconclusive":
+        return Decision(found)
+    rate = (n - agreements) / n if n else 0.0
+    return Decision(found, _first(lambda samples: outcome(rate * samples, samples) != found, max(n, 1)))
 
 
 def binomial_tail(k: float, n: float, p: float) -> float:

@@ -62,7 +62,7 @@ def command(
     from exporter.given import SourceOptions, given
     from exporter.main_job import Job, run
     from exporter.training.options import TrainOptions
-    from runtimes.rows import SCHEMA
+    from runtimes.rows import SCHEMA, BuildResult
 
     options.check_pertinent(source)
     about = msgspec.convert(more, SourceOptions)
@@ -79,14 +79,7 @@ def command(
     with Steps() as steps:
         done = run(job, steps)
     if as_json:
-        print_json(
-            {
-                "schema": SCHEMA,
-                "rows": done.verified,
-                "bench": done.measured,
-                "failures": done.failures,
-            }
-        )
+        print_json(BuildResult(SCHEMA, done.verified, done.measured, done.failures))
     else:
         print_verify(done.verified)
         if done.measured:

@@ -10,10 +10,7 @@ from runtimes import schemas
 @click.command("schema")
 @click.argument("name", required=False, type=click.Choice(list(schemas.OF)))
 def command(name: str | None) -> int:
-    """Print the JSON Schema of NAME.json; without NAME, the file of each.
-
-    What `verify --json` and `bench --json` print is of the schemas of their files.
-    """
+    """Print the JSON Schema of NAME.json and of what `fwexport NAME --json` prints; without NAME, the file of each."""
     if name:
         click.echo(schemas.path(name).read_text(), nl=False)
         return 0

@@ -1,4 +1,4 @@
-"""JSON Schemas of the files that fwexport writes, ``NAME-VERSION.json`` each, as the dataclasses give them.
+"""JSON Schemas of what fwexport writes and prints, ``NAME-VERSION.json`` each, as the dataclasses give them.
 
 A version stands for a reading: fields may join it, and readers must ignore those they do not know; it goes up when a
 field goes or changes its meaning. ``python -m runtimes.schemas`` writes the files again after a dataclass has changed.
@@ -19,6 +19,7 @@ DIALECT = "https://json-schema.org/draft/2020-12/schema"
 OF: dict[str, tuple[type, int]] = {
     "verify": (rows.VerifyResult, rows.SCHEMA),
     "bench": (rows.BenchResult, rows.SCHEMA),
+    "build": (rows.BuildResult, rows.SCHEMA),
     "agreement": (rows.Agreement, rows.SCHEMA),
     "manifest": (bundle.Manifest, bundle.SCHEMA),
     "golden": (golden.Golden, golden.SCHEMA),
@@ -37,7 +38,7 @@ def generated(name: str) -> bytes:
     for definition in schema["$defs"].values():
         definition["description"] = _plain(definition["description"])
     schema["$defs"][kind.__name__]["properties"]["schema"] = {"const": version}
-    about = {"$schema": DIALECT, "$id": f"urn:fwexport:schema:{name}:{version}", "title": f"{name}.json"}
+    about = {"$schema": DIALECT, "$id": f"urn:fwexport:schema:{name}:{version}", "title": f"fwexport {name}"}
     whole: dict[str, Any] = {**about, **schema}
     return msgspec.json.format(msgspec.json.encode(whole), indent=2) + b"\n"
 

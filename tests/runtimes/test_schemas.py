@@ -60,7 +60,8 @@ def test_the_files_of_a_bundle_are_of_their_schemas(bundles: dict[str, Path], na
         assert faults(written, schema(name.rpartition("/")[2])) == []
 
 
-def test_the_agreement_is_of_its_schema(job: tuple[Path, object]) -> None:
+def test_what_build_prints_and_the_agreement_are_of_their_schemas(job: tuple[Path, object]) -> None:
+    assert faults(job[1], schema("build")) == []
     assert faults(json.loads((job[0] / "agreement.json").read_text()), schema("agreement")) == []
 
 
