@@ -1,14 +1,15 @@
 """Verdicts as JUnit XML, as Jenkins, GitLab and GitHub's actions read it: a suite per bundle, a case per row.
 
 A mismatch, a wrong structure and a wrong checksum are failures; a crash, a timeout, an inconclusive row and what was
-asked for by name and is not here are errors; what else is not here is skipped. The figures are properties.
+asked for by name and is not here are errors; what else is not here is skipped. A case's figures are its output: the
+strictest reader's schema (junit-10.xsd of Jenkins's xUnit plugin) has properties in a suite alone.
 """
 
 from __future__ import annotations
 
 import xml.etree.ElementTree as ET
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 
 import msgspec
 
@@ -17,7 +18,7 @@ from runtimes.report.suite import Suite, row_name
 from runtimes.report.units import printable
 from runtimes.rows import VerifyRow
 
-# What a case says elsewhere than in its properties.
+# What a case says elsewhere than in its output.
 _SAID = {"source", "artifact", "runtime", "device", "backend", "outcome", "reason", "wall_s", "explanation"}
 
 
@@ -26,8 +27,8 @@ def render(suites: Sequence[Suite]) -> bytes:
     root = ET.Element("testsuites", {"name": "fwexport verify"})
     for suite in suites:
         root.append(_suite(suite))
-    for count in ("tests", "failures", "errors", "skipped"):
-        root.set(count, str(sum(int(each.get(count, 0)) for each in root)))
+    for count in ("tests", "failures", "errors"):
+        root.set(count, str(sum(int(each.get(count, "0")) for each in root)))
     root.set("time", _seconds(sum(row.wall_s or 0 for suite in suites for row in suite.result.rows)))
     ET.indent(root)
     found: bytes = ET.tostring(root, encoding="utf-8", xml_declaration=True)
@@ -56,7 +57,9 @@ def _suite(suite: Suite) -> ET.Element:
         "system": machine.system,
     }
     notes = {f"note {i}": note for i, note in enumerate(suite.result.notes, start=1)}
-    _properties(element, {**about, "python": machine.python, **notes})
+    properties = ET.SubElement(element, "properties")
+    for name, value in {**about, "python": machine.python, **notes}.items():
+        ET.SubElement(properties, "property", {"name": name, "value": printable(str(value))})
     for row in rows:
         element.append(_case(suite, row))
     return element
@@ -69,7 +72,6 @@ def _case(suite: Suite, row: VerifyRow) -> ET.Element:
         "time": _seconds(row.wall_s or 0),
     }
     case = ET.Element("testcase", {key: printable(value) for key, value in about.items()})
-    _properties(case, dict(_figures(row)))
     verdict = suite.verdict(row)
     reason = printable(row.reason or "no reason was recorded")
     if verdict == "skipped":
@@ -78,8 +80,10 @@ def _case(suite: Suite, row: VerifyRow) -> ET.Element:
         explained = in_words(row.explanation) if row.explanation else ()
         found = ET.SubElement(case, verdict, {"type": row.outcome, "message": reason})
         found.text = "\n".join((reason, *map(printable, explained)))
-    elif row.reason:
-        ET.SubElement(case, "system-out").text = reason
+    remark = [row.reason] if verdict == "passed" and row.reason else []
+    figures = [f"{name}: {value}" for name, value in _figures(row)]
+    if remark or figures:
+        ET.SubElement(case, "system-out").text = printable("\n".join((*remark, *figures)))
     return case
 
 
@@ -92,12 +96,6 @@ def _figures(row: VerifyRow) -> Iterator[tuple[str, object]]:
             yield from ((f"version of {library}", version) for library, version in value.items())
         else:
             yield name, " to ".join(map(str, value)) if isinstance(value, (list, tuple)) else value
-
-
-def _properties(parent: ET.Element, values: Mapping[str, object]) -> None:
-    element = ET.SubElement(parent, "properties")
-    for name, value in values.items():
-        ET.SubElement(element, "property", {"name": printable(name), "value": printable(str(value))})
 
 
 def _seconds(value: float) -> str:
