@@ -78,16 +78,16 @@ def judged(
     near, near64 = reference.noise[spec.name][usual], reference.y64[spec.name][usual]
     noise = noise_elsewhere(near, near64, exact, spec.kind)
     changed = defects(top1, exact, noise, spec.kind)
+    source_top1 = np.argmax(exact, axis=1)
     if len(changed) and not reason:
         reason = (
             f"{len(changed)} held-out samples changed their class beyond rounding, first sample {changed[0]}"
         )
-    row = replace(
-        row,
-        outcome="mismatch" if reason else "passed",
-        reason=reason or remark,
-    )
-    return with_top1(row, top1, np.argmax(exact, axis=1), reference.heldout_labels), top1
+    elif ties := int(np.sum(top1 != source_top1)):
+        tied = f"{ties} of {len(top1)} held-out samples changed to a class as likely, up to rounding"
+        remark = "; ".join(filter(None, (remark, tied)))
+    row = replace(row, outcome="mismatch" if reason else "passed", reason=reason or remark)
+    return with_top1(row, top1, source_top1, reference.heldout_labels), top1
 
 
 def with_top1(row: VerifyRow, top1: Array, source_top1: Array, labels: Array) -> VerifyRow:

@@ -8,7 +8,7 @@ import pytest
 from runtimes.bundle import ModelSpec, TensorSpec
 from runtimes.reference import Reference
 from runtimes.rows import VerifyRow
-from runtimes.verdicts import smallest_sqnr_db, with_top1
+from runtimes.verdicts import AGAIN, AT_ONCE, UNEVEN, judged, smallest_sqnr_db, with_top1
 
 ROW = VerifyRow("torch", "tflite", "litert", "cpu", "xnnpack", "mismatch")
 RNG = np.random.default_rng(5)
@@ -31,6 +31,38 @@ def test_accuracy_is_compared_sample_by_sample() -> None:
     low, high = row.accuracy_change_interval
     assert low < -14 / 400 < high < 0
     assert row.mcnemar_p == pytest.approx(0.009355, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("margin", "outcome", "said"),
+    [
+        (1e-8, "passed", "1 of 40 held-out samples changed to a class as likely, up to rounding"),
+        (1e-3, "mismatch", "1 held-out samples changed their class beyond rounding, first sample 7"),
+    ],
+)
+def test_a_changed_class_is_a_tie_or_a_defect(margin: float, outcome: str, said: str) -> None:
+    y64 = RNG.normal(size=(40, 3))
+    y64[7] = (1.0, 1.0 - margin, -1.0)
+    answers = y64.copy()
+    answers[7, 1] = 1.0 + 1e-8
+    reference = Reference(
+        {},
+        np.full(40, "real"),
+        {"y": y64},
+        {"y": np.full(40, 1e-8)},
+        {},
+        np.full(40, -1),
+        {"y": y64},
+        (),
+        "",
+        (),
+    )
+    model = ModelSpec("m", (), (TensorSpec("y", "float32", (None, 3), "NC", "logits"),))
+    runs = {how: {"y": y64} for how in (AT_ONCE, UNEVEN, AGAIN)}
+    row, top1 = judged(ROW, runs, {"y": answers}, reference, model)
+    assert top1 is not None
+    assert (row.outcome, row.reason) == (outcome, said)
+    assert row.top1_agreement == 39 / 40
 
 
 def test_samples_without_a_label_count_for_the_agreement_alone() -> None:
