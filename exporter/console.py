@@ -186,6 +186,12 @@ def _summary(array: Array) -> str:
     return f"{shape}, from {array.min():.6g} to {array.max():.6g}, mean {array.mean():.6g} (all of it with --json)"
 
 
+def print_notes(notes: Sequence[str]) -> None:
+    """What there is to say beyond the rows, a line each."""
+    for note in notes:
+        stdout.print(f"note: {note}", markup=False)
+
+
 def print_failures(failures: Sequence[Failure]) -> None:
     """The formats that could not be written, those that one conversion is to blame for together."""
     together: dict[tuple[str, str], list[str]] = {}

@@ -109,6 +109,47 @@ cells = together(
         help="Write the results here.  [default: into the bundle]",
     ),
 )
+pair = together(
+    click.option(
+        "--samples",
+        metavar="npz:FILE|folder:DIR",
+        help="Real inputs to judge B on.  [default: the bundle's, or generated ones]",
+    ),
+    click.option(
+        "--input",
+        "inputs",
+        multiple=True,
+        metavar="[NAME=]3x224x224",
+        help="Sizes of one sample of A, without the batch, where its file does not say.",
+    ),
+    click.option(
+        "--layout",
+        "layouts",
+        multiple=True,
+        metavar="NCHW|NHWC",
+        help="The axes of B's images, where sizes leave them open; given twice, A's and then B's.",
+    ),
+    click.option(
+        "--output-kind",
+        type=click.Choice(["logits", "probabilities", "tensor"]),
+        help="What A's first output is.  [default: found by running it]",
+    ),
+    click.option("--labels", metavar="FILE", help="Names of A's classes, one a line or as JSON."),
+    click.option(
+        "--preprocess", metavar="OPS", help="From an image to A's input, as `fwexport build` takes it."
+    ),
+    click.option(
+        "--min-agreement",
+        type=click.FloatRange(0, 1, min_open=True, max_open=True),
+        help="The share of real samples for which a quantised classifier must name A's class.  [default: 0.98]",
+    ),
+    click.option(
+        "--min-sqnr",
+        type=float,
+        metavar="DB",
+        help="The signal to noise ratio that other quantised outputs must have.  [default: 20]",
+    ),
+)
 device = click.option(
     "--device",
     default="cpu",
@@ -204,14 +245,7 @@ def check_pertinent(source: str | None) -> None:
     """Raise UsageError for an option that says something of the other: of a source that is not given, or of training."""
     from runtimes.errors import UsageError
 
-    ctx = click.get_current_context()
-    typed = [
-        parameter.opts[0]
-        for parameter in ctx.command.params
-        if parameter.name
-        and ctx.get_parameter_source(parameter.name) is click.core.ParameterSource.COMMANDLINE
-    ]
-    idle = [option for option in typed if option in (_TRAINING if source else _SOURCE)]
+    idle = sorted(_typed() & (_TRAINING if source else _SOURCE))
     if idle and source:
         raise UsageError(f"{', '.join(idle)}: these train the shipped CNN, and {source} is not trained.")
     if idle:
@@ -223,6 +257,27 @@ def _spelled(group: Callable[[F], F]) -> frozenset[str]:
     return frozenset(parameter.opts[0] for parameter in command.params)
 
 
+def check_one_path() -> None:
+    """Raise UsageError for an option that says something of two files, where only a bundle was given."""
+    from runtimes.errors import UsageError
+
+    idle = sorted(_typed() & _PAIR)
+    if idle:
+        raise UsageError(f"{', '.join(idle)}: this is for two files, A and B, and one path was given.")
+
+
+def _typed() -> frozenset[str]:
+    """The options that the person wrote."""
+    ctx = click.get_current_context()
+    return frozenset(
+        parameter.opts[0]
+        for parameter in ctx.command.params
+        if parameter.name
+        and ctx.get_parameter_source(parameter.name) is click.core.ParameterSource.COMMANDLINE
+    )
+
+
+_PAIR = _spelled(pair)
 _SOURCE = _spelled(source)
 _TRAINING = _spelled(training) | {"--framework"}
 

@@ -12,7 +12,7 @@ or the model's inputs as they are, in the source's layout:
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -66,11 +66,23 @@ def write_samples(folder: Path, samples: Samples) -> None:
     )
 
 
-def generated(model: ModelSpec) -> Samples:
-    """Seeded inputs where the person brought none: random pictures through the preprocessing, noise for other inputs."""
+def generated(model: ModelSpec, ranges: Mapping[str, tuple[float, float]] | None = None) -> Samples:
+    """Seeded inputs where the person brought none: random pictures through the preprocessing, noise for other inputs.
+
+    Those that ``ranges`` names are stretched to fill their range, where no preprocessing says what they are.
+    """
     generator = np.random.default_rng(SEED)
     inputs = {spec.name: _generate(generator, spec, model.preprocessing) for spec in model.inputs}
+    if not model.preprocessing:
+        inputs |= {name: _stretched(inputs[name], *range_) for name, range_ in (ranges or {}).items()}
     return Samples(inputs, np.full(GENERATED, -1, np.int64), generated=True)
+
+
+def _stretched(array: Array, low: float, high: float) -> Array:
+    """The numbers moved and scaled so that they go from ``low`` to ``high``."""
+    smallest, width = float(array.min()), float(np.ptp(array))
+    stretched: Array = low + (array.astype(np.float64) - smallest) * ((high - low) / max(width, 1e-30))
+    return stretched.astype(array.dtype)
 
 
 def _generate(

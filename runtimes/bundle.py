@@ -119,6 +119,11 @@ class Manifest:
     failures: tuple[Failure, ...] = ()
 
     @property
+    def is_foreign(self) -> bool:
+        """Whether it describes a file that was made elsewhere, which is judged by a model that it did not come from."""
+        return not self.source.path
+
+    @property
     def checksums(self) -> dict[str, str]:
         """The sha256 of each format, in the order of the artifacts."""
         return {artifact.format: artifact.sha256 for artifact in self.artifacts}

@@ -122,6 +122,20 @@ def refuse_reference(y64: Array, noise: Array, kind: Kind) -> str:
     return ""
 
 
+def refuse_estimate(y: Array, noise: Array, kind: Kind) -> str:
+    """Why outputs of a runtime, with a noise estimated from moved inputs, cannot judge anything, or ""."""
+    if y.dtype.kind in "iub":
+        return ""
+    if not np.isfinite(y).all():
+        return "the reference itself gives NaN or Inf"
+    if not np.isfinite(noise).all():
+        return "the reference gives NaN or Inf on inputs that are moved by one ulp"
+    scale = np.ones(len(noise)) if kind == "probabilities" else np.linalg.norm(_flat(y), axis=1)
+    if np.median(noise - NOISY * scale) > 0:
+        return "inputs moved by one ulp change the reference's outputs by more than 0.1 %: no fault could be told from that"
+    return ""
+
+
 def judge(y: Array, y64: Array, noise: Array, kind: Kind) -> Judgement:
     """Whether the outputs are the source's, up to its rounding noise."""
     if y.shape != y64.shape:

@@ -93,6 +93,13 @@ def _own_device(device: str, known: Iterable[str]) -> str:
     return f"{kind}{colon}{index}"
 
 
+def environment(runtime: str, device: str) -> dict[str, str]:
+    """What a child of this runtime is told."""
+    hide = {"CUDA_VISIBLE_DEVICES": "-1"} if device == "cpu" else {}
+    backend = {"KERAS_BACKEND": "tensorflow"} if runtime == "keras" else {}
+    return {**hide, **backend}
+
+
 class Live:
     """A session that runs in its child: in ``worker`` when one is given that this kind of session ran in before.
 
@@ -111,7 +118,7 @@ class Live:
         self.first_s: float | None = None
         self._opened: Opened | None = None
         self._error: FwexportError | None = None
-        self.worker = worker or Worker(_environment(cell), timeout_s=timeout_s)
+        self.worker = worker or Worker(environment(cell.runtime, cell.device), timeout_s=timeout_s)
         options = SessionOptions(backend=cell.backend, threads=threads)
         path = cell.bundle.path(cell.described)
         self.worker.start(session_child.open_session, cell.runtime, path, cell.device, options)
@@ -158,6 +165,12 @@ class Pool:
             )
         return self._one_thread
 
+    def adopt(self, cell: Cell, worker: Worker) -> Live:
+        """The session of this cell in a child that has its runtime already; the pool ends it."""
+        worker.timeout_s = self._timeout_s
+        self._live[cell, None] = Live(cell, None, self._timeout_s, worker)
+        return self._live[cell, None]
+
     def close(self) -> None:
         """End every child."""
         if self._one_thread is not None:
@@ -173,10 +186,3 @@ class Pool:
         self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
     ) -> None:
         self.close()
-
-
-def _environment(cell: Cell) -> dict[str, str]:
-    """What the child of this cell is started with."""
-    hide = {"CUDA_VISIBLE_DEVICES": "-1"} if cell.device == "cpu" else {}
-    backend = {"KERAS_BACKEND": "tensorflow"} if cell.runtime == "keras" else {}
-    return {**hide, **backend}

@@ -27,3 +27,10 @@ def real(values: Array, spec: TensorSpec) -> Array:
         return values
     steps: Array = values.astype(np.float64) - spec.quantization.zero_point
     return (spec.quantization.scale * steps).astype(np.float32)
+
+
+def limits_of(spec: TensorSpec) -> tuple[float, float]:
+    """The least and the greatest number that a quantised tensor can hold."""
+    range_ = np.iinfo(spec.dtype)
+    low, high = real(np.array([range_.min, range_.max]), spec).tolist()
+    return low, high

@@ -25,7 +25,7 @@ from runtimes.base import Array, Feeds, Session
 from runtimes.bundle import TensorSpec
 from runtimes.errors import ConversionError, UnavailableError, UsageError
 from runtimes.files import write_npz
-from runtimes.parity import margins, noise_floor, refuse_reference, saturated
+from runtimes.parity import margins, noise_floor, refuse_estimate, refuse_reference, saturated
 
 REFERENCE = "reference.npz"
 
@@ -40,24 +40,32 @@ GENERATED_NOTE = "only generated inputs were used: real ones, brought with --sam
 
 @dataclass(frozen=True)
 class Variant:
-    """One way to run the source. ``batch`` None is all samples at once."""
+    """One way to run the source. ``batch`` None is all samples at once; ``moved`` is one of ``runtimes.estimate.MOVES``."""
 
     precision: str = "float32"
     batch: int | None = None
     threads: int = 1
     channels_last: bool = False
+    moved: str = ""
 
     @property
     def name(self) -> str:
         """As it appears in ``about``."""
         batch = "all" if self.batch is None else str(self.batch)
         layout = ", channels_last" if self.channels_last else ""
-        return f"{self.precision}, batch {batch}, threads {self.threads}{layout}"
+        moved = f", inputs moved by one ulp: {self.moved}" if self.moved else ""
+        return f"{self.precision}, batch {batch}, threads {self.threads}{layout}{moved}"
+
+
+FLOAT64 = Variant(precision="float64")
 
 
 @dataclass(frozen=True)
 class Reference:
-    """An opened ``reference.npz``. ``refused`` says why it cannot judge, or is empty."""
+    """An opened ``reference.npz``. ``refused`` says why it cannot judge, or is empty.
+
+    Where ``noise_kind`` is "estimated" nothing has float64, and ``y64`` are the outputs of a runtime.
+    """
 
     inputs: dict[str, Array]
     roles: Array
@@ -69,6 +77,7 @@ class Reference:
     runs: tuple[str, ...]
     refused: str
     notes: tuple[str, ...]
+    noise_kind: Literal["measured", "estimated"] = "measured"
 
     def __len__(self) -> int:
         """The number of judged samples."""
@@ -116,37 +125,41 @@ def build(
     outputs: Sequence[TensorSpec],
     generated: bool = False,
     notes: Sequence[str] = (),
+    exact: Variant = FLOAT64,
 ) -> Reference:
     """Run the source in float64 and in each of ``runs``, on samples picked from ``heldout``.
 
     ``heldout`` holds preprocessed samples in the source's layout, shape (m, ...); ``labels`` is (m,) int64.
     ``generated`` ones are judged like real ones, but say nothing of accuracy. Fewer samples are taken when the
-    reference would pass 60 s or 32 MB, and a note says so.
+    reference would pass 60 s or 32 MB, and a note says so. Another ``exact`` than float64 makes an estimate of what
+    cannot be measured: see ``runtimes.estimate``.
     """
     notes = list(notes)
+    noise_kind: Literal["measured", "estimated"] = "measured" if exact == FLOAT64 else "estimated"
+    refuse = refuse_reference if exact == FLOAT64 else refuse_estimate
     if generated:
         notes.append(GENERATED_NOTE)
     pool, labels = _affordable(heldout, labels, notes)
     refused = ""
     try:
-        exact = open_session(Variant(precision="float64"))
-        per_sample_s = _seconds_per_sample(exact, pool)
+        source = open_session(exact)
+        per_sample_s = _seconds_per_sample(source, pool)
     except (UnavailableError, ConversionError) as error:
         refused = str(error)
-        exact = open_session(Variant())
-        per_sample_s = _seconds_per_sample(exact, pool)
+        source = open_session(Variant())
+        per_sample_s = _seconds_per_sample(source, pool)
     most = max(4, int(MAX_SECONDS / max(per_sample_s * (2 + len(runs)), 1e-9)))
     if len(labels) > most:
         notes.append(
             f"{most} samples instead of {len(labels)}: the source takes {per_sample_s:.2g} s for each"
         )
         pool, labels = _first(pool, most), labels[:most]
-    pool64 = _as_float64(run_in_batches(exact, pool, 32))
+    pool64 = _as_float64(run_in_batches(source, pool, 32))
     chosen, roles = choose_samples(pool64[outputs[0].name], outputs[0].kind)
     extra = sentinels(pool)
     inputs = {name: np.concatenate([pool[name][chosen], extra[name]]) for name in pool}
     all_roles = np.concatenate([roles, np.full(len(next(iter(extra.values()))), "sentinel")])
-    extra64 = _as_float64(run_in_batches(exact, extra, 32))
+    extra64 = _as_float64(run_in_batches(source, extra, 32))
     y64 = {name: np.concatenate([pool64[name][chosen], extra64[name]]) for name in pool64}
     results = []
     for variant in runs:
@@ -165,14 +178,16 @@ def build(
         inputs, y64, noise = (_chosen(group, usable) for group in (inputs, y64, noise))
         all_roles = all_roles[usable]
     for spec in outputs:
-        refused = refused or refuse_reference(y64[spec.name], noise[spec.name], spec.kind)
-    if refused:
+        refused = refused or refuse(y64[spec.name], noise[spec.name], spec.kind)
+    if refused and noise_kind == "measured":
         notes.append("the bundle has no golden folder: nothing says what its outputs should be")
     names = tuple(variant.name for variant in runs)
     if generated:
         all_roles = np.where(all_roles == "real", "generated", all_roles)
         pool, labels, pool64 = _first(pool, 0), labels[:0], _first(pool64, 0)
-    return Reference(inputs, all_roles, y64, noise, pool, labels, pool64, names, refused, tuple(notes))
+    return Reference(
+        inputs, all_roles, y64, noise, pool, labels, pool64, names, refused, tuple(notes), noise_kind
+    )
 
 
 def _usable(

@@ -20,6 +20,7 @@ from runtimes.bundle import Bundle, open_bundle
 from runtimes.errors import ChecksumError, FwexportError
 from runtimes.files import make_folder, read_npz, write_npz
 from runtimes.pool import Cell, Live, Pool, cells
+from runtimes.quantized import Limits, tolerated
 from runtimes.reference import REFERENCE, Reference, fixed_batch, open_reference, padded
 from runtimes.rows import (
     PREDICTIONS,
@@ -54,6 +55,8 @@ RUNS = 3
 ROW_SECONDS = 60.0
 FEWEST = 8
 QUICK_SECONDS = 0.1
+
+DEFAULT_LIMITS = Limits()
 
 OnRow = Callable[[VerifyRow], None]
 
@@ -99,15 +102,18 @@ def verify(folder: Path, options: VerifyOptions, pool: Pool, on_row: OnRow | Non
 
 
 def judge_cells(
-    chosen: Sequence[Cell], reference: Reference, pool: Pool
+    chosen: Sequence[Cell], reference: Reference, pool: Pool, limits: Limits = DEFAULT_LIMITS
 ) -> Iterator[tuple[Cell, VerifyRow, Array | None]]:
-    """Each cell with its row and, where there is one, the class it gave to each held-out sample."""
+    """Each cell with its row and, where there is one, the class it gave to each held-out sample.
+
+    ``limits`` are for quantised artifacts.
+    """
     for position, cell in enumerate(chosen):
         # The next child loads while this one answers: more at once would stretch the load times that bench shows.
         for ahead in chosen[position : position + 2]:
             _start(ahead, pool)
         begin = time.perf_counter()
-        row, top1 = _verify_cell(cell, reference, pool)
+        row, top1 = _verify_cell(cell, reference, pool, limits)
         yield cell, replace(row, wall_s=time.perf_counter() - begin), top1
 
 
@@ -130,7 +136,9 @@ def _start(cell: Cell, pool: Pool) -> None:
     pool.session(cell)
 
 
-def _verify_cell(cell: Cell, reference: Reference, pool: Pool) -> tuple[VerifyRow, Array | None]:
+def _verify_cell(
+    cell: Cell, reference: Reference, pool: Pool, limits: Limits
+) -> tuple[VerifyRow, Array | None]:
     """One row, and the class of each held-out sample where there is one."""
     artifact, bundle = cell.described, cell.bundle
     row = VerifyRow(
@@ -142,9 +150,10 @@ def _verify_cell(cell: Cell, reference: Reference, pool: Pool) -> tuple[VerifyRo
         outcome="failed",
         n=len(reference),
         samples=reference.samples,
+        noise=reference.noise_kind,
         artifact_sha256=artifact.sha256,
     )
-    if reference.refused:
+    if reference.refused and not artifact.quantized:
         return replace(row, outcome="inconclusive", reason=reference.refused), None
     try:
         bundle.check(artifact)
@@ -153,7 +162,8 @@ def _verify_cell(cell: Cell, reference: Reference, pool: Pool) -> tuple[VerifyRo
         row = replace(row, device_proof=opened.device_proof, versions=opened.versions)
         model, fixed = bundle.manifest.model, fixed_batch(artifact.inputs)
         wrong = structure_faults(opened.inputs, opened.outputs, artifact)
-        wrong = wrong or metadata_faults(opened.metadata, artifact, model)
+        if not bundle.manifest.is_foreign:
+            wrong = wrong or metadata_faults(opened.metadata, artifact, model)
         if wrong:
             return replace(row, reason=wrong), None
         inputs = feeds(reference.inputs, model, artifact)
@@ -187,6 +197,8 @@ def _verify_cell(cell: Cell, reference: Reference, pool: Pool) -> tuple[VerifyRo
     except FwexportError as error:
         return replace(row, outcome=outcome_of(error), reason=str(error)), None
     row, top1 = judged(row, runs, answers, judged_by, model)
+    if artifact.quantized:
+        row = tolerated(row, runs, top1, judged_by, model, artifact.quantized, limits)
     return row, top1 if judged_by is reference else None
 
 

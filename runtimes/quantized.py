@@ -1,0 +1,93 @@
+"""The verdict on a quantised file, which no rounding noise of its source can judge. Pure.
+
+A classifier is judged by how often it names the source's class on real samples, anything else by its signal to noise ratio.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from runtimes.base import Array
+from runtimes.bundle import ModelSpec
+from runtimes.parity import sqnr_db
+from runtimes.reference import Reference
+from runtimes.rows import Outcome, VerifyRow
+from runtimes.statistics import decide_agreement
+
+# On generated inputs a quantiser leaves the range that it was calibrated for, and clips. An error of half the signal,
+# though, is another model's.
+UNLIKE_DB = 6.0
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What is asked of a quantised file.
+
+    ``min_agreement`` bounds what it may cost on any labels: at 0.98 the accuracy changes by two points at most.
+    ``min_sqnr_db`` is where 8-bit networks begin to be good; a float one lies above 90.
+    """
+
+    min_agreement: float = 0.98
+    min_sqnr_db: float = 20.0
+
+
+def tolerated(
+    row: VerifyRow,
+    runs: Mapping[str, Mapping[str, Array]],
+    top1: Array | None,
+    reference: Reference,
+    model: ModelSpec,
+    quantized: str,
+    limits: Limits,
+) -> VerifyRow:
+    """``row``, whose figures are there, with the outcome that the limits call for, and the figures as its reason.
+
+    ``runs`` are outputs of the judged samples, ``top1`` the classes of the real ones, or None where there are none.
+    Made-up extremes are left out: nothing calibrates a quantiser for them. Outputs of another shape, or that are not
+    finite, stay a mismatch.
+    """
+    pairs = [(run[spec.name], reference.y64[spec.name]) for run in runs.values() for spec in model.outputs]
+    if not all(np.isfinite(exact).all() for _, exact in pairs):
+        return replace(row, outcome="inconclusive", reason=reference.refused or "the reference is not finite")
+    if not all(y.shape == exact.shape and np.isfinite(y).all() for y, exact in pairs):
+        return row
+    usual = reference.roles != "sentinel"
+    ratio = min(sqnr_db(y[usual], exact[usual]) for y, exact in pairs)
+    row = replace(row, sqnr_db=ratio, max_noise_ratio=None, median_noise_ratio=None)
+    if top1 is None:
+        outcome = _by_ratio(ratio, limits.min_sqnr_db, reference)
+        reason = f"quantised ({quantized}): SQNR {ratio:.1f} dB, {limits.min_sqnr_db:g} dB asked for"
+        if outcome == "inconclusive":
+            reason += (
+                ". It was calibrated on inputs unlike the generated ones: bring real ones with --samples"
+            )
+        return replace(row, outcome=outcome, reason=_joined(reason, row, outcome == "passed"))
+    exact = reference.heldout_y64[model.outputs[0].name]
+    agree = int((top1 == np.argmax(exact, axis=1)).sum())
+    decision = decide_agreement(agree, len(top1), limits.min_agreement)
+    more = f"; {decision.needed_n:,} samples would decide" if decision.needed_n else ""
+    reason = (
+        f"quantised ({quantized}): the same class for {agree} of {len(top1)} samples, {limits.min_agreement:.2%} asked "
+        f"for with 95 % confidence{more}; SQNR {ratio:.1f} dB"
+    )
+    return replace(
+        row,
+        outcome=decision.outcome,
+        reason=_joined(reason, row, decision.outcome == "passed"),
+        needed_n=decision.needed_n,
+    )
+
+
+def _by_ratio(ratio: float, required: float, reference: Reference) -> Outcome:
+    if ratio >= required:
+        return "passed"
+    return "inconclusive" if reference.samples == "generated" and ratio >= UNLIKE_DB else "mismatch"
+
+
+def _joined(reason: str, row: VerifyRow, passed: bool) -> str:
+    """The figures, and what the row had remarked where that was no fault."""
+    remark = row.reason if row.outcome == "passed" else ""
+    return f"{reason}. {remark}" if passed and remark else reason

@@ -1,0 +1,224 @@
+"""Two files against each other, none of them with a bundle: what is right passes, what is wrong is found."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pair_child
+import pytest
+from conftest import fwexport
+
+from exporter.converters import Converters
+from exporter.pair import PairOptions, verify_pair
+from exporter.source_kind import Given
+from runtimes.client import Worker
+from runtimes.pool import Pool
+from runtimes.quantized import Limits
+from runtimes.rows import VerifyRow
+
+
+@pytest.fixture(scope="session")
+def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder that ``pair_child`` fills."""
+    folder = tmp_path_factory.mktemp("pair")
+    env = {
+        "PYTHONPATH": str(Path(__file__).parent),
+        "KERAS_BACKEND": "tensorflow",
+        "CUDA_VISIBLE_DEVICES": "-1",
+    }
+    with Worker(env) as worker:
+        worker.call(pair_child.write, folder)
+    return folder
+
+
+class Verify:
+    """``fwexport verify A B`` with the frameworks' children kept from test to test."""
+
+    def __init__(self, converters: Converters) -> None:
+        self._converters = converters
+
+    def __call__(self, a: Path, b: Path, samples: Path | None = None, **limits: float) -> list[VerifyRow]:
+        options = PairOptions(f"npz:{samples}" if samples else None, limits=Limits(**limits))
+        with Pool() as pool:
+            return list(verify_pair(Given(str(a)), b, options, self._converters, pool).rows)
+
+
+@pytest.fixture(scope="module")
+def verify() -> Iterator[Verify]:
+    with Converters() as converters:
+        yield Verify(converters)
+
+
+def test_a_legacy_file_against_a_converted_one_by_its_float64(verify: Verify, files: Path) -> None:
+    [row] = verify(files / "classifier.h5", files / "classifier_float.tflite", files / "heldout.npz")
+    assert (row.source, row.artifact, row.runtime) == ("keras", "tflite", "litert")
+    assert (row.outcome, row.noise, row.samples, row.heldout_n) == ("passed", "measured", "real", 397)
+    assert row.top1_agreement == 1.0
+    assert (row.sqnr_db or 0) > 100
+
+
+def test_the_other_way_round_the_noise_is_estimated(verify: Verify, files: Path) -> None:
+    [row] = verify(files / "classifier_float.tflite", files / "classifier.h5")
+    assert (row.source, row.artifact, row.noise) == ("tflite", "keras", "estimated")
+    assert (row.outcome, row.samples) == ("passed", "generated")
+    assert 0 < (row.max_noise_ratio or 0) < 24
+
+
+@pytest.mark.parametrize("reference", ["classifier.keras", "classifier_float.tflite"])
+def test_one_weight_of_a_thousandth_more_is_a_mismatch(verify: Verify, files: Path, reference: str) -> None:
+    [row] = verify(files / reference, files / "changed.tflite")
+    assert row.outcome == "mismatch"
+    assert (row.max_noise_ratio or 0) > 50
+
+
+@pytest.mark.parametrize("kind", ["int8", "uint8", "int8_inside", "dynamic", "float16"])
+def test_a_quantised_classifier_is_judged_by_its_classes(verify: Verify, files: Path, kind: str) -> None:
+    file = files / f"classifier_{kind}.tflite"
+    [row] = verify(files / "classifier.keras", file, files / "heldout.npz")
+    assert (row.outcome, row.max_noise_ratio) == ("passed", None)
+    assert (row.top1_agreement or 0) > 0.98
+    assert (row.sqnr_db or 0) > 20
+    stored = {"uint8": "int8, uint8", "float16": "float16"}.get(kind, "int8")
+    assert row.reason.startswith(f"quantised ({stored}): the same class for ")
+    assert "of 397 samples" in row.reason
+
+
+def test_few_samples_cannot_decide_and_it_says_how_many_would(
+    verify: Verify, files: Path, tmp_path: Path
+) -> None:
+    with np.load(files / "heldout.npz") as whole:
+        np.savez(tmp_path / "few.npz", image=whole["image"][:60])
+    pair = (files / "classifier.keras", files / "classifier_int8.tflite", tmp_path / "few.npz")
+    [row] = verify(*pair)
+    assert row.outcome == "inconclusive"
+    assert (row.needed_n or 0) > 60
+    assert f"{row.needed_n} samples would decide" in row.reason
+    [row] = verify(*pair, min_agreement=0.9)
+    assert row.outcome == "passed"
+
+
+@pytest.mark.parametrize("samples", ["heldout.npz", None])
+def test_stale_weights_are_found_through_the_quantisation(
+    verify: Verify, files: Path, samples: str | None
+) -> None:
+    real = files / samples if samples else None
+    [row] = verify(files / "stale.keras", files / "classifier_int8.tflite", real)
+    assert row.outcome in (("mismatch",) if samples else ("mismatch", "inconclusive")), row
+
+
+def test_on_generated_inputs_a_quantised_file_is_not_failed_for_clipping(verify: Verify, files: Path) -> None:
+    [row] = verify(files / "classifier.keras", files / "classifier_int8.tflite")
+    assert row.outcome in ("passed", "inconclusive"), row
+    assert "SQNR" in row.reason
+
+
+def test_what_is_no_classifier_is_judged_by_noise_and_sqnr(verify: Verify, files: Path) -> None:
+    a, samples = files / "autoencoder.keras", files / "heldout.npz"
+    [row] = verify(a, files / "autoencoder_float.tflite", samples)
+    assert (row.outcome, row.top1_agreement) == ("passed", None)
+    assert (row.max_noise_ratio or 99) < 24
+    [row] = verify(a, files / "autoencoder_int8.tflite", samples)
+    assert row.outcome == "passed"
+    assert 20 < (row.sqnr_db or 0) < 90
+    [row] = verify(a, files / "autoencoder_int8.tflite", samples, min_sqnr_db=90)
+    assert row.outcome == "mismatch"
+    assert "90 dB asked for" in row.reason
+
+
+@pytest.mark.parametrize("name", ["classifier_int8.tflite", "classifier.keras"])
+def test_a_file_against_itself_passes(verify: Verify, files: Path, name: str) -> None:
+    [row] = verify(files / name, files / name)
+    assert row.outcome == "passed"
+
+
+def test_a_quantised_onnx_file_against_its_float_one(
+    verify: Verify, bundles: dict[str, Path], tmp_path: Path
+) -> None:
+    quantization = pytest.importorskip("onnxruntime.quantization")
+    path = tmp_path / "dynamic.onnx"
+    quantization.quantize_dynamic(bundles["torch"] / "model.onnx", path)
+    [row] = verify(bundles["torch"], path)
+    assert (row.outcome, row.heldout_n) == ("passed", 360)
+    assert "quantised (" in row.reason
+    [row] = verify(path, bundles["torch"] / "model.onnx")
+    assert row.outcome == "passed"
+    assert "in the reference" in row.reason
+
+
+def test_a_bundle_judges_a_file_by_its_reference(verify: Verify, bundles: dict[str, Path]) -> None:
+    [row] = verify(bundles["torch"], bundles["torch"] / "model.tflite")
+    assert (row.outcome, row.source, row.noise, row.samples) == ("passed", "torch", "measured", "real")
+    [row] = verify(bundles["torch"], bundles["keras"] / "model.tflite")
+    assert row.outcome == "mismatch"
+    assert (row.top1_agreement or 1) < 1
+
+
+def test_a_bundles_source_runs_on_other_samples(
+    verify: Verify, bundles: dict[str, Path], tmp_path: Path
+) -> None:
+    images = np.random.default_rng(0).integers(0, 256, (30, 28, 28), np.uint8)
+    np.savez(tmp_path / "x.npz", x=images)
+    [row] = verify(bundles["keras"], bundles["keras"] / "model.onnx", tmp_path / "x.npz")
+    assert (row.outcome, row.heldout_n, row.accuracy) == ("passed", 30, None)
+
+
+@pytest.mark.parametrize("reference", ["tflite", "tfjs", "onnx"])
+def test_artifacts_in_both_layouts_judge_each_other(
+    verify: Verify, bundles: dict[str, Path], reference: str
+) -> None:
+    folder = bundles["torch"]
+    names = {"tflite": "model.tflite", "tfjs": "tfjs", "onnx": "model.onnx"}
+    for other in names:
+        rows = verify(folder / names[reference], folder / names[other])
+        assert {row.outcome for row in rows} == {"passed"}
+        assert {row.noise for row in rows} == {"measured" if reference == "onnx" else "estimated"}
+
+
+def test_what_does_not_fit_is_listed_from_both(verify: Verify, files: Path, bundles: dict[str, Path]) -> None:
+    [row] = verify(bundles["torch"], files / "classifier_float.tflite")
+    assert row.outcome == "failed"
+    assert "the model's are image (float32 [?, 1, 28, 28])" in row.reason
+    assert "the file's are image (float32 [?, 8, 8, 1])" in row.reason
+
+
+def test_the_command_prints_rows_and_notes_and_writes_where_o_says(files: Path, tmp_path: Path) -> None:
+    before = sorted(files.iterdir())
+    pair = (files / "classifier_float.tflite", files / "changed.tflite")
+    done = fwexport("verify", *pair, "-o", tmp_path / "out")
+    assert done.returncode == 1, done
+    assert "tflite/tflite" in done.stdout
+    assert "the reference is what litert gives for classifier_float.tflite" in done.stdout
+    assert sorted(files.iterdir()) == before
+    [path] = (tmp_path / "out").iterdir()
+    assert json.loads(path.read_bytes())["rows"][0]["outcome"] == "mismatch"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (["classifier.keras", "none.tflite"], 2, "none.tflite does not exist"),
+        (["none.keras", "classifier_float.tflite"], 2, "none.keras does not exist"),
+        (["classifier.keras", "heldout.npz"], 4, "no model"),
+        (["heldout.npz", "classifier.keras"], 4, "no model"),
+        (["classifier.keras", "classifier_float.tflite", "--format", "tflite"], 2, "--format"),
+        (["classifier.keras", "classifier_float.tflite", "--samples", "npz:none.npz"], 2, "does not exist"),
+        (["classifier.keras", "--samples", "npz:none.npz"], 2, "two files"),
+    ],
+)
+def test_wrong_use_is_one_message(files: Path, arguments: list[str], code: int, said: str) -> None:
+    done = fwexport("verify", *arguments, cwd=files)
+    assert (done.returncode, done.stdout) == (code, ""), done
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_damaged_file_is_no_model(files: Path, tmp_path: Path) -> None:
+    shutil.copy(files / "classifier_float.tflite", tmp_path / "cut.tflite")
+    content = (tmp_path / "cut.tflite").read_bytes()
+    (tmp_path / "cut.tflite").write_bytes(content[: len(content) // 2])
+    done = fwexport("verify", files / "classifier_float.tflite", tmp_path / "cut.tflite")
+    assert done.returncode == 4, done
