@@ -34,6 +34,8 @@ SMALLEST_MARGINS = 16
 HELDOUT_SAMPLES = 1000
 MAX_SECONDS = 60.0
 MAX_BYTES = 32 << 20
+# However slow or large: so many samples, and so many sentinels.
+FEWEST = 4
 SEED = 20260101
 GENERATED_NOTE = "only generated inputs were used: real ones, brought with --samples, can show more"
 
@@ -130,33 +132,28 @@ def build(
     """Run the source in float64 and in each of ``runs``, on samples picked from ``heldout``.
 
     ``heldout`` holds preprocessed samples in the source's layout, shape (m, ...); ``labels`` is (m,) int64.
-    ``generated`` ones are judged like real ones, but say nothing of accuracy. Fewer samples are taken when the
-    reference would pass 60 s or 32 MB, and a note says so. Another ``exact`` than float64 makes an estimate of what
-    cannot be measured: see ``runtimes.estimate``.
+    ``generated`` ones are judged like real ones, but say nothing of accuracy; nor does a model that does not classify.
+    Fewer samples are taken when the reference would pass 60 s or 32 MB, and a note says so, but no fewer than 4 and as
+    many sentinels. Another ``exact`` than float64 makes an estimate of what cannot be measured: see
+    ``runtimes.estimate``.
     """
     notes = list(notes)
     noise_kind: Literal["measured", "estimated"] = "measured" if exact == FLOAT64 else "estimated"
     refuse = refuse_reference if exact == FLOAT64 else refuse_estimate
     if generated:
         notes.append(GENERATED_NOTE)
-    pool, labels = _affordable(heldout, labels, notes)
     refused = ""
     try:
         source = open_session(exact)
-        per_sample_s = _seconds_per_sample(source, pool)
+        cost = _cost(source, heldout)
     except (UnavailableError, ConversionError) as error:
         refused = str(error)
         source = open_session(Variant())
-        per_sample_s = _seconds_per_sample(source, pool)
-    most = max(4, int(MAX_SECONDS / max(per_sample_s * (2 + len(runs)), 1e-9)))
-    if len(labels) > most:
-        notes.append(
-            f"{most} samples instead of {len(labels)}: the source takes {per_sample_s:.2g} s for each"
-        )
-        pool, labels = _first(pool, most), labels[:most]
+        cost = _cost(source, heldout)
+    pool, labels = _affordable(heldout, labels, cost, 2 + len(runs), notes)
     pool64 = _as_float64(run_in_batches(source, pool, 32))
     chosen, roles = choose_samples(pool64[outputs[0].name], outputs[0].kind)
-    extra = sentinels(pool)
+    extra = _last(sentinels(pool), max(FEWEST, MAX_BYTES // 4 // cost.nbytes))
     inputs = {name: np.concatenate([pool[name][chosen], extra[name]]) for name in pool}
     all_roles = np.concatenate([roles, np.full(len(next(iter(extra.values()))), "sentinel")])
     extra64 = _as_float64(run_in_batches(source, extra, 32))
@@ -184,6 +181,7 @@ def build(
     names = tuple(variant.name for variant in runs)
     if generated:
         all_roles = np.where(all_roles == "real", "generated", all_roles)
+    if generated or outputs[0].kind not in ("logits", "probabilities"):
         pool, labels, pool64 = _first(pool, 0), labels[:0], _first(pool64, 0)
     return Reference(
         inputs, all_roles, y64, noise, pool, labels, pool64, names, refused, tuple(notes), noise_kind
@@ -274,13 +272,24 @@ def run_in_batches(session: Session, inputs: Feeds, batch: int) -> dict[str, Arr
     return {name: np.concatenate([part[name] for part in parts])[:total] for name in parts[0]}
 
 
-def _seconds_per_sample(session: Session, pool: Feeds) -> float:
-    """Seconds for one more sample, once the session has run."""
-    few = _first(pool, 4)
-    run_in_batches(session, few, 4)
+@dataclass(frozen=True)
+class _Cost:
+    """What one more sample costs: seconds for a run of the source, and bytes of its inputs and of its outputs in float64."""
+
+    seconds: float
+    nbytes: int
+
+
+def _cost(session: Session, pool: Feeds) -> _Cost:
+    """Measured on a few samples, once the session has run."""
+    few = _first(pool, FEWEST)
+    outputs = run_in_batches(session, few, FEWEST)
     begin = time.perf_counter()
-    run_in_batches(session, few, 4)
-    return (time.perf_counter() - begin) / len(next(iter(few.values())))
+    run_in_batches(session, few, FEWEST)
+    seconds = time.perf_counter() - begin
+    count = len(next(iter(few.values())))
+    arrays = [*few.values(), *_as_float64(outputs).values()]
+    return _Cost(seconds / count, max(1, sum(array.nbytes for array in arrays) // count))
 
 
 def _as_float64(group: Feeds) -> dict[str, Array]:
@@ -304,6 +313,10 @@ def padded(inputs: Feeds, batch: int) -> dict[str, Array]:
 
 def _first(group: Feeds, count: int) -> dict[str, Array]:
     return {name: array[:count] for name, array in group.items()}
+
+
+def _last(group: Feeds, count: int) -> dict[str, Array]:
+    return {name: array[-count:] for name, array in group.items()}
 
 
 def save_reference(path: Path, reference: Reference) -> None:
@@ -357,13 +370,20 @@ def _groups(reference: Reference) -> list[tuple[str, dict[str, Array]]]:
     ]
 
 
-def _affordable(heldout: Feeds, labels: Array, notes: list[str]) -> tuple[dict[str, Array], Array]:
-    """At most HELDOUT_SAMPLES, and at most what half of MAX_BYTES holds; chosen by a seed, in their order."""
+def _affordable(
+    heldout: Feeds, labels: Array, cost: _Cost, runs: int, notes: list[str]
+) -> tuple[dict[str, Array], Array]:
+    """As many samples as MAX_SECONDS run and half of MAX_BYTES holds; chosen by a seed, in their order."""
     total = len(labels)
-    each = sum(array[:1].nbytes for array in heldout.values())
-    keep = max(1, min(total, HELDOUT_SAMPLES, (MAX_BYTES // 2) // max(each, 1)))
-    if keep == total:
+    by_size = max(FEWEST, MAX_BYTES // 2 // cost.nbytes)
+    by_time = max(FEWEST, int(MAX_SECONDS / max(cost.seconds * runs, 1e-9)))
+    keep, reason = min(
+        (HELDOUT_SAMPLES, ""),
+        (by_size, f": each has {cost.nbytes / 1e6:.2g} MB with its outputs"),
+        (by_time, f": the source takes {cost.seconds:.2g} s for each"),
+    )
+    if keep >= total:
         return dict(heldout), labels
-    notes.append(f"{keep} of {total} held-out samples are kept in the bundle")
+    notes.append(f"{keep} of {total} samples are kept in the bundle{reason}")
     chosen = np.sort(np.random.default_rng(SEED).choice(total, keep, replace=False))
     return {name: array[chosen] for name, array in heldout.items()}, labels[chosen]

@@ -11,6 +11,7 @@ from runtimes.base import Array, Feeds, Session
 from runtimes.bundle import TensorSpec
 from runtimes.errors import UsageError
 from runtimes.reference import (
+    MAX_BYTES,
     Variant,
     build,
     choose_samples,
@@ -112,7 +113,29 @@ def test_sentinels_break_every_symmetry_of_an_image() -> None:
 def test_a_large_pool_is_cut_and_said_so() -> None:
     made = build(Linear, *heldout(1500), variants(1, False), (Y,))
     assert len(made.heldout_labels) == 1000
-    assert made.notes == ("1000 of 1500 held-out samples are kept in the bundle",)
+    assert made.notes == ("1000 of 1500 samples are kept in the bundle",)
+
+
+def test_large_outputs_count_as_inputs_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Maps of 2 MB in float64, of a model that does not classify: nothing is held out for an accuracy."""
+    maps = TensorSpec("y", "float32", (None, 4, 1 << 16))
+    cells = RNG.normal(size=(1, 1, 1 << 16))
+
+    class Maps(Linear):
+        outputs = (maps,)
+
+        def run(self, feeds: Feeds) -> dict[str, Array]:
+            return {"y": (super().run(feeds)["y"][:, :, None] * cells).astype(self.precision)}
+
+    made = build(Maps, *heldout(200), variants(1, False), (maps,))
+    assert made.refused == ""
+    assert made.notes == ("7 of 200 samples are kept in the bundle: each has 2.1 MB with its outputs",)
+    assert list(made.roles) == ["real"] * 7 + ["sentinel"] * 4
+    assert len(made.heldout_labels) == 0
+    assert made.inputs["x"].nbytes + made.y64["y"].nbytes < MAX_BYTES
+
+    monkeypatch.setattr("runtimes.reference.MAX_BYTES", 1)
+    assert len(build(Maps, *heldout(200), variants(1, False), (maps,))) == 8
 
 
 @pytest.mark.parametrize("damage", ["missing", "cut", "text"])
