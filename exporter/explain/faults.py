@@ -113,7 +113,9 @@ def _has(value: str) -> Callable[[Op], bool]:
 
 def _windows() -> Iterator[Fault]:
     def is_window(op: Op) -> bool:
-        return op.kind in ("convolution", "pool") and any(low or high for low, high in op.values["pads"])
+        return op.kind in ("convolution", "pool", "pad") and any(
+            low or high for low, high in op.values["pads"]
+        )
 
     def shifted(amount: tuple[int, ...]) -> Callable[[Op, float], Op]:
         def change(op: Op, _: float) -> Op:
@@ -271,12 +273,12 @@ def _weights() -> Iterator[Fault]:
         yield Fault(
             "truncated weights", f"the weights are {detail}", weighted, _rounded(rounding, ("weight",))
         )
-        if "int8" not in detail:
+        for which, names in _PARAMETERS.items() if "int8" not in detail else ():
             yield Fault(
                 "truncated weights",
-                f"all parameters are {detail}",
+                f"{which} are {detail}",
                 lambda op: "weight" in op.values or op.kind.endswith("norm"),
-                _rounded(rounding, ("weight", "bias", "scale", "offset", "mean", "variance")),
+                _rounded(rounding, names),
             )
         yield Fault(
             "truncated weights",
@@ -286,6 +288,12 @@ def _weights() -> Iterator[Fault]:
         )
     for detail, limit in _SATURATIONS.items():
         yield Fault("fp16 saturation", detail, lambda op: op.kind != "flatten", limit)
+
+
+_PARAMETERS = {
+    "all parameters": ("weight", "bias", "scale", "offset"),
+    "all parameters and statistics": ("weight", "bias", "scale", "offset", "mean", "variance"),
+}
 
 
 def _rounded(rounding: Rounding, names: tuple[str, ...]) -> Callable[[Op, float], Op]:
@@ -332,8 +340,8 @@ def _mantissa(bits: int, cut: bool) -> Rounding:
 
 
 def _half(w: Array) -> Array:
-    with np.errstate(over="ignore"):
-        half: Array = w.astype(np.float32).astype(np.float16).astype(np.float64)
+    """As converters do it: what float16 cannot hold is its largest number."""
+    half: Array = np.clip(w, -FP16_MAX, FP16_MAX).astype(np.float16).astype(np.float64)
     return half
 
 

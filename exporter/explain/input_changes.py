@@ -60,6 +60,9 @@ def _ways(given: Array, spec: TensorSpec, model: ModelSpec) -> Iterator[tuple[st
         yield f"scale {said} missing", f"the input is not multiplied by {said}", wide * factor
         yield f"scale {said} doubled", f"the input is multiplied by {said} once more", wide / factor
     for mean, std, whose in _normalisations(given, spec, model):
+        raw = wide * std + mean
+        yield "scale 1/255 missing", f"1/255 is missing before {whose}", (raw / 255 - mean) / std
+        yield "scale 1/255 doubled", f"1/255 is applied once more before {whose}", (raw * 255 - mean) / std
         yield "mean and std missing", f"{whose} are not applied", (wide - mean) / std
         yield "mean and std doubled", f"{whose} are applied once more", wide * std + mean
     yield "colours inverted", "what is black and what is white are exchanged", wide.max() + wide.min() - wide

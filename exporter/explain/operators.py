@@ -24,6 +24,7 @@ OpKind = Literal[
     "group norm",
     "activation",
     "pool",
+    "pad",
     "resize",
     "flatten",
     "concat",
@@ -40,7 +41,8 @@ class Op:
     dense        weight (out, in), bias; x is (..., in)
     batch norm   mean, variance, scale, offset, epsilon, training, outside; ``convolution`` is the Op that feeds it
     layer norm   axes, scale, offset, epsilon, outside          group norm  groups, scale, offset, epsilon, outside
-    activation   function, parameter          pool  mode (max, average), size, strides, pads, ceil, count_pads
+    pad          pads          activation  function, parameter
+    pool         mode (max, average), size, strides, pads, ceil, count_pads
     resize       mode (linear, nearest), coordinates (half_pixel, align_corners, asymmetric), size
     flatten      order, the axes in the order in which they are read          concat, softmax  axis
     """
@@ -57,7 +59,8 @@ class Op:
 
 def compute(op: Op) -> Array:
     """What the operator gives, in float64. Raises ValueError where the shapes do not fit."""
-    result: Array = _COMPUTE[op.kind](*op.x, **op.values)
+    wide = (x.astype(np.float64) if x.dtype.kind == "f" else x for x in op.x)
+    result: Array = _COMPUTE[op.kind](*wide, **op.values)
     return result
 
 
@@ -72,7 +75,7 @@ def _convolution(
     groups: int = 1,
 ) -> Array:
     """A sum over the places of the kernel, each a matrix product over channels."""
-    x = padded(x.astype(np.float64), pads, 0.0)
+    x = padded(x, pads, 0.0)
     count, kernel = len(x), weight.shape[2:]
     size = tuple(
         (have - (k - 1) * d - 1) // s + 1
@@ -92,7 +95,7 @@ def _convolution(
 
 
 def _dense(x: Array, *, weight: Array, bias: Array | None = None) -> Array:
-    out: Array = x.astype(np.float64) @ weight.T.astype(np.float64)
+    out: Array = x @ weight.T.astype(np.float64)
     return out if bias is None else out + bias
 
 
@@ -149,7 +152,7 @@ def _group_norm(
 
 
 def _activation(x: Array, *, function: str, parameter: float = 0.0) -> Array:
-    return ACTIVATIONS[function](x.astype(np.float64), parameter)
+    return ACTIVATIONS[function](x, parameter)
 
 
 def _pool(
@@ -176,13 +179,17 @@ def _pool(
         x = padded(padded(x, pads, -np.inf), more, -np.inf)
         return np.asarray(np.maximum.reduce([x[place] for place in places]))
     counted = padded(padded(np.ones((1, 1, *x.shape[2:])), pads, float(count_pads)), more, 0.0)
-    x = padded(padded(x.astype(np.float64), pads, 0.0), more, 0.0)
+    x = padded(padded(x, pads, 0.0), more, 0.0)
     total: Array = sum(x[place] for place in places) / sum(counted[place] for place in places)
     return total
 
 
+def _pad(x: Array, *, pads: tuple[tuple[int, int], ...]) -> Array:
+    return padded(x, pads, 0.0)
+
+
 def _resize(x: Array, *, mode: str, coordinates: str, size: tuple[int, ...]) -> Array:
-    out = x.astype(np.float64)
+    out = x
     for axis, after in enumerate(size, start=2):
         matrix = interpolation(x.shape[axis], after, mode, coordinates)
         out = np.moveaxis(np.tensordot(out, matrix, axes=(axis, 1)), -1, axis)
@@ -204,7 +211,7 @@ def _add(*x: Array) -> Array:
 
 
 def _softmax(x: Array, *, axis: int) -> Array:
-    e = np.exp(x.astype(np.float64) - x.max(axis=axis, keepdims=True))
+    e = np.exp(x - x.max(axis=axis, keepdims=True))
     p: Array = e / e.sum(axis=axis, keepdims=True)
     return p
 
@@ -217,6 +224,7 @@ _COMPUTE: dict[str, Callable[..., Array]] = {
     "group norm": _group_norm,
     "activation": _activation,
     "pool": _pool,
+    "pad": _pad,
     "resize": _resize,
     "flatten": _flatten,
     "concat": _concat,

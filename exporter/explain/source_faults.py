@@ -33,9 +33,10 @@ SECONDS = 60.0
 BATCH = 32
 # Between two listed values of a number, halving the interval this often finds any other.
 TUNING_STEPS = 40
+TUNING_CHECK, TUNING_GAIN = 6, 2.0
 GOLDEN = (5**0.5 - 1) / 2
 
-_MODULES = {"torch": "exporter.explain.torch_operators"}
+_MODULES = {"torch": "exporter.explain.torch_operators", "keras": "exporter.explain.keras_operators"}
 
 Change = Callable[[Op], Op | Array]
 
@@ -189,24 +190,22 @@ def _restores(source: Source, trial: Trial, case: Artifact, kinds: Mapping[str, 
         try:
             with np.errstate(all="ignore"):
                 outputs = _run(source, case, trial.at(value), trial.whole_batch)
-        except (ValueError, IndexError, RuntimeError, TypeError, ArithmeticError):
-            return False, inf  # the changed operator's result does not fit into the network
+        except (
+            Exception
+        ):  # what a change gives need not fit into the network: each framework says so in its own way
+            return False, inf
         judgement = case.judged(outputs, kinds)
         return judgement.passed, judgement.median_ratio
 
-    found = []
-    for value in trial.values:
-        passed, ratio = distance(value)
-        if passed:
-            return value
-        found.append(ratio)
-    if not trial.tuned or min(found) == inf:
-        return None
-    best = int(np.argmin(found))
+    found = [distance(value) for value in trial.values]
+    best = min(range(len(found)), key=lambda at: (not found[at][0], found[at][1]))
+    if found[best][0]:
+        return trial.values[best]
+    ratios = [ratio for _, ratio in found]
+    if not trial.tuned or ratios[best] * 2 > max(ratios):
+        return None  # this number hardly matters here
     low = log(trial.values[max(0, best - 1)]) - (2.3 if best == 0 else 0)
     high = log(trial.values[min(best + 1, len(found) - 1)]) + (2.3 if best == len(found) - 1 else 0)
-    if found[best] * 2 > max(found):
-        return None  # this number hardly matters here
     return _tuned(lambda at: distance(exp(at)), low, high)
 
 
@@ -214,10 +213,15 @@ def _tuned(distance: Callable[[float], tuple[bool, float]], low: float, high: fl
     """The argument's exponential at which the distance passes, by golden-section search, or None."""
     left, right = high - GOLDEN * (high - low), low + GOLDEN * (high - low)
     at_left, at_right = distance(left), distance(right)
-    for _ in range(TUNING_STEPS):
+    aim = min(at_left[1], at_right[1])
+    for step in range(1, TUNING_STEPS):
         for at, (passed, _ratio) in ((left, at_left), (right, at_right)):
             if passed:
                 return exp(at)
+        if step % TUNING_CHECK == 0:
+            nearest, aim = min(at_left[1], at_right[1]), aim / TUNING_GAIN
+            if nearest > aim:
+                return None  # it does not go to zero: some other fault
         if at_left[1] < at_right[1]:
             high, right, at_right = right, left, at_left
             left = high - GOLDEN * (high - low)

@@ -267,6 +267,14 @@ def _pool(mode: str) -> Callable[[Values, To], Described]:
     return describe
 
 
+def _pad(values: Values, _: To) -> Described:
+    numbers, x = values["pad"], values["self"]
+    if values.get("mode", "constant") != "constant" or values["value"] or len(numbers) != 2 * (x.ndim - 2):
+        return None
+    pairs = tuple(zip(numbers[::2], numbers[1::2], strict=True))
+    return "pad", (x,), {"pads": pairs[::-1]}
+
+
 def _upsample(mode: str) -> Callable[[Values, To], Described]:
     def describe(values: Values, _: To) -> Described:
         x: Any = values.get("input", values.get("self"))
@@ -340,6 +348,7 @@ _OPERATORS: dict[str, Callable[[Values, To], Described]] = {
     **{f"avg_pool{rank}d": _pool("average") for rank in (1, 2, 3)},
     **{f"max_pool{rank}d": _pool("max") for rank in (1, 2, 3)},
     "max_pool2d_with_indices": _pool("max"),
+    **dict.fromkeys(("pad", "constant_pad_nd"), _pad),
     **{f"upsample_{name}": _upsample("linear") for name in ("linear1d", "bilinear2d", "trilinear3d")},
     **{f"upsample_nearest{rank}d": _upsample("nearest") for rank in (1, 2, 3)},
     **dict.fromkeys(("flatten", "view", "reshape", "_unsafe_view"), _flatten),

@@ -50,6 +50,11 @@ PLANTED: dict[str, tuple[str, Artifact, Artifact]] = {
     "imagenet-doubled": ("mean and std doubled", net, lambda x: net((x - each(MEAN)) / each(STD))),
     "own-doubled": ("mean and std doubled", net, lambda x: net((x - OWN[0]) / OWN[1])),
     "all-doubled": ("mean and std doubled", net, lambda x: net((x / 255 - each(MEAN)) / each(STD))),
+    "scale-inside": (
+        "scale 1/255 doubled",
+        net,
+        lambda x: net(((x * each(STD) + each(MEAN)) / 255 - each(MEAN)) / each(STD)),
+    ),
     "inverted": ("colours inverted", net, lambda x: net(1 - x)),
 }
 

@@ -9,11 +9,25 @@ import pytest
 from runtimes.client import Worker
 
 torch = pytest.importorskip("torch", reason="the faults are planted in PyTorch's modules")
+pytest.importorskip("keras", reason="the faults are planted in Keras's layers")
+import keras_faults_child  # noqa: E402
 import torch_faults_child  # noqa: E402
 
 
 @pytest.fixture(scope="module")
-def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str]]:
+def in_keras(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str]]:
+    folder = str(Path(__file__).parent)
+    with Worker(
+        {"PYTHONPATH": folder, "KERAS_BACKEND": "tensorflow", "CUDA_VISIBLE_DEVICES": "-1"}
+    ) as worker:
+        answers: dict[str, list[str]] = worker.call(
+            keras_faults_child.found, tmp_path_factory.mktemp("keras_faults")
+        )
+    return answers
+
+
+@pytest.fixture(scope="module")
+def in_torch(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str]]:
     names = [*torch_faults_child.PLANTED, "bump", "clean"]
     with Worker({"PYTHONPATH": str(Path(__file__).parent)}) as worker:
         answers: dict[str, list[str]] = worker.call(
@@ -22,14 +36,25 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str]]:
     return answers
 
 
+def is_first(found: list[str], name: str, detail: str) -> bool:
+    return bool(found) and found[0].startswith(f"{name}: ") and detail in found[0]
+
+
 @pytest.mark.parametrize("name", torch_faults_child.PLANTED)
-def test_a_planted_fault_is_the_first_that_is_named(found: dict[str, list[str]], name: str) -> None:
+def test_a_fault_of_pytorch_is_the_first_that_is_named(in_torch: dict[str, list[str]], name: str) -> None:
     case = torch_faults_child.PLANTED[name]
-    assert found[name]
-    assert found[name][0].startswith(f"{case.name}: ")
-    assert case.detail in found[name][0]
+    assert is_first(in_torch[name], case.name, case.detail), in_torch[name]
+
+
+@pytest.mark.parametrize("name", keras_faults_child.PLANTED)
+def test_a_fault_of_keras_is_the_first_that_is_named(in_keras: dict[str, list[str]], name: str) -> None:
+    case = keras_faults_child.PLANTED[name]
+    assert is_first(in_keras[name], case.name, case.detail), in_keras[name]
 
 
 @pytest.mark.parametrize("name", ["bump", "clean"])
-def test_one_changed_weight_and_a_right_artifact_have_no_name(found: dict[str, list[str]], name: str) -> None:
-    assert found[name] == []
+def test_one_changed_weight_and_a_right_artifact_have_no_name(
+    in_torch: dict[str, list[str]], in_keras: dict[str, list[str]], name: str
+) -> None:
+    assert in_torch[name] == []
+    assert in_keras[name] == []

@@ -269,7 +269,7 @@ PLANTED = {
         weight("conv3", lambda w: w.transpose(2, 3)), "weight transposed", "conv3: height", ("conv3",)
     ),
     "exchanged": Planted(exchanged, "another layer's weights", "have each other's weights", ("body.0",), alike),
-    "fp16": Planted(lambda m: m.half().float() and None, "truncated weights", "all parameters are float16", ("conv1",)),
+    "fp16": Planted(lambda m: m.half().float() and None, "truncated weights", "all parameters and statistics are float16", ("conv1",)),
     "bf16-one": Planted(
         weight("dense1", lambda w: w.bfloat16().float()), "truncated weights", "dense1: the weights are bfloat16"
     ),
