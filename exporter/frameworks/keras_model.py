@@ -123,7 +123,7 @@ def model_spec(model: Any, given: Given) -> ModelSpec:
     histories = [tensor._keras_history for tensor in keras.tree.flatten(model.outputs)]
     outputs = [names.take((getattr(made, "operation", None) or made.layer).name) for made in histories]
     specs = describe.outputs(outputs, runs, inputs, given.output_kind)
-    return ModelSpec(given.name, inputs, specs, given.labels, given.preprocessing or ())
+    return describe.checked(ModelSpec(given.name, inputs, specs, given.labels, given.preprocessing or ()))
 
 
 def write_metadata(path: Path, spec: ModelSpec) -> None:

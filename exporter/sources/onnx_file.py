@@ -62,7 +62,7 @@ def bring(given: Given, folder: Path) -> Brought:
             ) from error
     names = [output.name for output in model.graph.output]
     outputs = describe.outputs(names, runs, inputs, given.output_kind)
-    spec = ModelSpec(given.name, inputs, outputs, given.labels, given.preprocessing or ())
+    spec = describe.checked(ModelSpec(given.name, inputs, outputs, given.labels, given.preprocessing or ()))
     onnx.helper.set_model_props(model, {**{p.key: p.value for p in model.metadata_props}, **metadata(spec)})
     onnx.save(model, str(folder / WEIGHTS))
     return Brought(

@@ -97,7 +97,7 @@ def _spec(given: Given, opened: saved_model.Opened) -> ModelSpec:
             raise NotAModelError(f"{given.source} does not run: {type(error).__name__}: {error}") from error
         runs.append([found[name].numpy() for name in names])
     outputs = describe.outputs(names, runs, inputs, given.output_kind)
-    return ModelSpec(given.name, inputs, outputs, given.labels, given.preprocessing or ())
+    return describe.checked(ModelSpec(given.name, inputs, outputs, given.labels, given.preprocessing or ()))
 
 
 def _serving(opened: saved_model.Opened, spec: ModelSpec) -> Any:

@@ -113,7 +113,7 @@ KINDS = {
         Kind("input renamed", "spec"),
         Kind("output renamed", "spec"),
         Kind("output names swapped", "spec", causes=("outputs swapped",)),
-        Kind("type of the input", "spec"),
+        Kind("type of the input", frameworks=TORCH),
         Kind("labels of the file permuted", "spec"),
         Kind("preprocessing of the file dropped", "spec"),
         # The file.

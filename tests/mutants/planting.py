@@ -79,7 +79,11 @@ class Planter:
         shutil.rmtree(place, ignore_errors=True)
         place.mkdir(parents=True)
         model = options.model
-        common = {"name": options.name, "labels": LABELS, "preprocessing": model.preprocessing}
+        common = {
+            "name": f"{options.framework}_network",
+            "labels": LABELS,
+            "preprocessing": model.preprocessing,
+        }
         if options.framework == "torch":
             weights = place / "weights.pt"
             self.converters.get("torch").call(child.make_torch, options, weights)
@@ -98,12 +102,15 @@ class Planter:
     def _export(self, kind: Kind, clean: Bundle, place: Path) -> tuple[float | None, dict[str, str]]:
         """Every format from a source with the fault, by the shared converters: what it moves, what they refuse and why."""
         source, effect = place / "source", None
+        told = spec_faults.FAULTS.get(kind.name)
         if kind.place == "source":
             effect = self._effect(kind, clean, place)
         else:
             shutil.copytree(clean.folder / "source", source)
+        if told is not None:
+            effect = None  # the numbers are the same
             described = open_source(source)
-            save_source(source, replace(described, model=spec_faults.FAULTS[kind.name](described.model)))
+            save_source(source, replace(described, model=told(described.model)))
         # Where the conversions look for it; the clean one takes its place.
         shutil.copytree(source, place / "bundle" / "source")
         described = open_source(source)

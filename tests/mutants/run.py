@@ -141,6 +141,8 @@ class Mutants:
         begin = time.perf_counter()
         if isinstance(planted, str):
             return Tried(kind.name, framework, error=planted)
+        if not planted.bundle.manifest.artifacts:
+            return Tried(kind.name, framework, planted.effect, planted.refused)
         chosen = cells(planted.bundle, devices=("cpu",))
         if kind.name == "device fallback":
             chosen = on_a_gpu(planted.bundle)
@@ -238,6 +240,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("words", nargs="*", metavar="WORD", help="only the kinds whose names contain it")
     parser.add_argument("--resume", action="store_true", help=f"keep what {RESULTS} has")
+    parser.add_argument(
+        "--explain",
+        type=int,
+        default=2,
+        metavar="N",
+        help="explain each mutant in N of its artifacts, in turn (2)",
+    )
     parser.add_argument(
         "--clean", type=int, metavar="N", help="clean networks (as many as there are mutants)"
     )

@@ -79,7 +79,9 @@ def test_every_kind_of_fault_is_one_that_can_be_planted(mutants: Mutants) -> Non
     assert in_source - {"slope changed in the file"} == {
         name for name, kind in KINDS.items() if kind.place == "source" and "torch" in kind.frameworks
     }
-    assert set(spec_faults.FAULTS) == {name for name, kind in KINDS.items() if kind.place == "spec"}
+    assert set(spec_faults.FAULTS) - {"type of the input"} == {
+        name for name, kind in KINDS.items() if kind.place == "spec"
+    }
     assert {
         *file_faults.NUMBERS,
         *file_faults.DAMAGES,

@@ -112,6 +112,12 @@ def _(net: Any) -> None:
     net.image = Apply(lambda x: (x - _per_channel(MEAN)) / _per_channel(STD))
 
 
+@fault("type of the input")
+def _(net: Any) -> None:
+    """It takes whole numbers: see ``spec_faults``."""
+    net.image = Apply(lambda x: x.float())
+
+
 # What comes out.
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +12,7 @@ import onnx
 import pytest
 from onnx import TensorProto, external_data_helper, helper, numpy_helper, parser
 
-from exporter import samples
+from exporter import describe, samples
 from exporter.bring import unread_options
 from exporter.describe import parse_input
 from exporter.source_folder import SCHEMA, SourceFile, save_source
@@ -61,6 +62,15 @@ def test_the_file_says_what_the_model_is(tmp_path: Path) -> None:
     assert (scores.name, scores.shape, scores.kind) == ("scores", (None, 5), "logits")
     assert brought.parameters == 4 * 3 * 9 + 4 * 5
     assert "fwexport" in {p.key for p in onnx.load(out / brought.weights).metadata_props}
+
+
+def test_the_file_describes_itself_as_the_manifest_does(tmp_path: Path) -> None:
+    """Also where the preprocessing that was given leaves the colours to the channels."""
+    given = ({"op": "resize", "height": 8, "width": 8, "filter": "bilinear"}, {"op": "scale", "factor": 1.0})
+    brought, out = bring(cnn(), tmp_path, preprocessing=given)
+    inside = {prop.key: prop.value for prop in onnx.load(out / onnx_file.WEIGHTS).metadata_props}
+    assert json.loads(inside["fwexport"])["preprocessing"] == list(brought.model.preprocessing)
+    assert brought.model == describe.checked(brought.model)
 
 
 def test_a_fixed_batch_stays_fixed(tmp_path: Path) -> None:
