@@ -22,7 +22,8 @@ from browser import BROWSER, NO_BROWSER, serving, shown
 from conftest import FORMATS
 from onnx import numpy_helper
 
-from runtimes import node
+from runtimes import node, parity
+from runtimes.bundle import Kind
 from runtimes.golden import replay
 
 PYTHON_FORMATS = sorted(replay.RUNTIMES)
@@ -174,12 +175,13 @@ def test_node_says_what_to_install(bundles: dict[str, Path], tmp_path: Path) -> 
 
 
 @pytest.mark.skipif(NO_NODE is not None, reason=str(NO_NODE))
-def test_both_replayers_find_the_same(bundles: dict[str, Path], tmp_path: Path) -> None:
+def test_both_replayers_find_what_verify_finds(bundles: dict[str, Path], tmp_path: Path) -> None:
     """The rule in JavaScript and the one in Python, on outputs that are near, far, infinite and negligible."""
     want = np.array([[0.5, 0.5 - 1e-9, 1e-31], [0.9, 0.1, 1e-32], [0.2, 0.3, 0.5], [1.0, 1e-25, 1e-29]])
     got = want * np.array([[1 + 1e-6], [1.0], [1.1], [1.0]])
     got[0, 2], got[1, 2], got[3, 1] = 1e-21, 1e-19, 0.0
-    for compare in ("values", "log"):
+    kinds: dict[str, Kind] = {"values": "logits", "log": "probabilities"}
+    for compare, kind in kinds.items():
         script = (
             f"import {str(bundles['torch'] / 'golden' / 'golden.js')!r};\n"
             f"const [got, want] = {[got.tolist(), want.tolist()]};\n"
@@ -190,7 +192,9 @@ def test_both_replayers_find_the_same(bundles: dict[str, Path], tmp_path: Path) 
         assert found is not None
         told = subprocess.run([found.path, tmp_path / "rule.mjs"], capture_output=True, text=True, check=True)
         theirs = [float(word.replace("Infinity", "inf")) for word in told.stdout.split()]
-        np.testing.assert_allclose(theirs, replay.distances(got, want, compare), rtol=1e-12)
+        wanted = parity.distances(got, want, kind)
+        np.testing.assert_allclose(theirs, wanted, rtol=1e-12)
+        np.testing.assert_allclose(replay.distances(got, want, compare), wanted, rtol=1e-12)
 
 
 class Server(http.server.SimpleHTTPRequestHandler):
