@@ -23,6 +23,8 @@ from runtimes.parity import MAX_RATIO, distances
 
 # A tensor less like a layer than this shows nothing of it.
 ALIKE = 0.5
+# The most by which a layer makes a relative error smaller.
+SHRINKS = 8.0
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,9 @@ def first_layer(layers: Sequence[SourceLayer], tensors: Mapping[str, Array]) -> 
     first = next((layer for layer in wrong if all(name in right for name in layer.inputs)), None)
     if first is None:
         return Divergence((), layers[-1].name if layers else "", errors)
-    span = _span(first, wrong, shown)
+    by_name = {layer.name: layer for layer in wrong}
+    distance = {name: candidates.distance(by_name[name], tensor) for name, tensor in shown.items()}
+    span = _span(first, wrong, shown, distance)
     return Divergence(tuple(span), first.inputs[-1] if first.inputs else "", errors)
 
 
@@ -75,27 +79,58 @@ def _error(
 
 
 def _right(layers: Sequence[SourceLayer], seen: set[str]) -> set[str]:
-    """The layers that are seen, and those that feed one that is right."""
-    right = set(seen)
+    """The layers that are seen, those that feed one that is right, and those that feed only such.
+
+    One that picks some of its input's numbers (a part of the channels, the largest of a window) proves nothing of the
+    others, and a normalisation nothing of its input's scale: they count for the last rule alone.
+    """
+    by_name = {layer.name: layer for layer in layers}
+    fed: dict[str, list[SourceLayer]] = {}
+    for layer in layers:
+        for name in layer.inputs:
+            fed.setdefault(name, []).append(layer)
+    right: set[str] = set()
     for layer in reversed(layers):
-        if layer.name in right:
-            right.update(layer.inputs)
+        readers = fed.get(layer.name, [])
+        good = [reader for reader in readers if reader.name in right]
+        whole = [reader for reader in good if not _forgets(reader, by_name[layer.name])]
+        if layer.name in seen or whole or (readers and len(good) == len(readers)):
+            right.add(layer.name)
     return right
 
 
-def _span(first: SourceLayer, wrong: Sequence[SourceLayer], shown: Mapping[str, str]) -> list[str]:
-    """From the first wrong layer along those that it feeds, to the first that the artifact shows."""
-    span, reached = [first.name], {first.name}
-    if first.name in shown:
-        return span
-    for layer in wrong[wrong.index(first) + 1 :]:
-        if reached.isdisjoint(layer.inputs):
+def _forgets(layer: SourceLayer, given: SourceLayer) -> bool:
+    """Whether it normalises, or every number of its first sample stands in the input, which has more."""
+    if "norm" in layer.op.lower():
+        return True
+    one, other = layer.y64[0], given.y64[0]
+    return one.size < other.size and bool(np.isin(one, other).all())
+
+
+def _span(
+    first: SourceLayer, wrong: Sequence[SourceLayer], shown: Mapping[str, str], errors: Mapping[str, float]
+) -> list[str]:
+    """From the first wrong layer along those that it feeds, to the first that the artifact shows.
+
+    An error does not shrink on its way: a tensor far from its layer, before one that is close to the next, is no wrong
+    value of that layer but what the artifact computes on the way to the next. Where the artifact shows none, the span ends
+    at the first layer that computes something.
+    """
+    reached, span, end = {first.name}, [first], 0
+    for layer in (first, *wrong[wrong.index(first) + 1 :]):
+        if layer is not first and reached.isdisjoint(layer.inputs):
             continue
-        reached.add(layer.name)
-        span.append(layer.name)
+        if layer is not first:
+            reached.add(layer.name)
+            span.append(layer)
         if layer.name in shown:
-            return span
-    return [first.name]
+            last = span[end - 1].name if end else ""
+            if end and errors[layer.name] * SHRINKS > errors[last]:
+                break
+            end = len(span)
+    if not end:
+        end = 1 + next((number for number, layer in enumerate(span) if not layer.view), 0)
+    return [layer.name for layer in span[:end]]
 
 
 class _Candidates:
@@ -131,6 +166,14 @@ class _Candidates:
             for e in [distances(form, layer.y64, "tensor")]
         ]
         return float(min(found, default=np.inf))
+
+    def distance(self, layer: SourceLayer, tensor: str) -> float:
+        """The relative error of a tensor on the first sample, in the order of its axes that comes closest."""
+        target = _wide(layer.y64[0]).ravel()
+        scale = float(np.linalg.norm(target)) or 1.0
+        forms = _forms(self._tensors[tensor], layer)
+        found = [float(np.linalg.norm(_wide(form[0]).ravel() - target)) / scale for form in forms]
+        return min((one for one in found if np.isfinite(one)), default=np.inf)
 
     def likeness(self, layers: Sequence[SourceLayer], used: set[str]) -> dict[str, str]:
         """The tensor that each layer is shown by, of those that are not ``used``: each shows the layer it is most like."""

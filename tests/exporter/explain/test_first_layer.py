@@ -83,6 +83,20 @@ def test_a_flatten_in_another_order_is_seen_although_its_input_has_the_same_numb
     assert (found.span[0], found.last_good) == ("flatten", "add")
 
 
+def test_a_part_that_is_right_proves_nothing_of_the_whole() -> None:
+    random = np.random.default_rng(3)
+    conv = random.normal(size=(SAMPLES, 4, 5, 5))
+    values = [("conv", (), conv), ("left", ("conv",), conv[:, :2]), ("right", ("conv",), conv[:, 2:])]
+    runs = [{name: array * (1 + EPS) for name, _, array in values}]
+    layers = joined(
+        [Value(name, name, inputs, array) for name, inputs, array in values], runs, np.ones(SAMPLES, bool)
+    )
+    halves = {"left": conv[:, :2].astype(np.float32), "right": conv[:, 2:].astype(np.float32)}
+    assert first_layer(layers, halves).span == ()
+    halves["right"] = halves["right"] + np.float32(0.01)
+    assert first_layer(layers, halves).span == ("conv", "right")
+
+
 def test_nothing_like_a_layer_shows_nothing_of_it() -> None:
     random = np.random.default_rng(2)
     tensors = {name: random.normal(size=array.shape) for name, array in artifact().items()}
