@@ -55,7 +55,10 @@ def in_words(explanation: Explanation) -> tuple[str, ...]:
         ops = {layer.name: layer.op for layer in explanation.layers}
         named = [f"{name} ({ops[name]})" if ops.get(name) else name for name in explanation.first_layers]
         after = f"agrees up to {explanation.last_good}" if explanation.last_good else "nothing before it"
-        together = ", which the artifact computes as one" if len(named) > 1 else ""
-        lines.append(f"first layer that differs: {', '.join(named)}{together}; {after}")
+        several = len(named) > 1
+        words = (
+            f"one of {', '.join(named)}, between which the artifact shows nothing" if several else named[0]
+        )
+        lines.append(f"first layer that differs: {words}; {after}")
     lines += [f"likely cause: {cause.name}: {cause.detail}" for cause in explanation.causes]
     return (*lines, *explanation.notes)

@@ -6,12 +6,14 @@ feeds is. The first layer that is neither, though all that feed it are right, be
 ends at the first of its layers that the artifact computes as a tensor of its own: a fault in a convolution with its batch
 norm and activation folded into it can be told from none of the three.
 
-Which layer a wrong tensor belongs to is told by likeness: the cosine of the angle to what each layer should give.
+Which layer a wrong tensor belongs to is told by likeness, the cosine of the angle to what each layer should give, and of
+one that is like nothing by the names that converters carry from the source.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -43,7 +45,7 @@ def first_layer(layers: Sequence[SourceLayer], tensors: Mapping[str, Array]) -> 
     right = _right(layers, {name for name, (ratio, _) in seen.items() if ratio <= MAX_RATIO})
     wrong = [layer for layer in layers if layer.name not in right]
     used = {tensor for ratio, tensor in seen.values() if ratio <= MAX_RATIO}
-    shown = candidates.likeness(wrong, used)
+    shown = candidates.shown(wrong, used)
     errors = tuple(
         LayerError(layer.name, layer.op, *_error(layer, seen[layer.name], shown, candidates))
         for layer in layers
@@ -129,7 +131,7 @@ def _span(
                 break
             end = len(span)
     if not end:
-        end = 1 + next((number for number, layer in enumerate(span) if not layer.view), 0)
+        end = 1 + next((number for number, layer in enumerate(span) if not layer.moves), 0)
     return [layer.name for layer in span[:end]]
 
 
@@ -175,8 +177,8 @@ class _Candidates:
         found = [float(np.linalg.norm(_wide(form[0]).ravel() - target)) / scale for form in forms]
         return min((one for one in found if np.isfinite(one)), default=np.inf)
 
-    def likeness(self, layers: Sequence[SourceLayer], used: set[str]) -> dict[str, str]:
-        """The tensor that each layer is shown by, of those that are not ``used``: each shows the layer it is most like."""
+    def shown(self, layers: Sequence[SourceLayer], used: set[str]) -> dict[str, str]:
+        """The tensor that shows each layer, of those that are not ``used``: each shows one layer at most."""
         best: dict[str, tuple[float, str]] = {}
         for layer in layers:
             target = _unit(layer.y64)
@@ -184,18 +186,53 @@ class _Candidates:
                 if name in used:
                     continue
                 for form in _forms(self._tensors[name], layer):
+                    if layer.moves and not _same_numbers(form, layer):
+                        continue
                     alike = float(np.sum(_unit(form) * target))
                     if alike > max(ALIKE, best.get(name, (0.0, ""))[0]):
                         best[name] = (alike, layer.name)
-        shown: dict[str, tuple[float, str]] = {}
-        for name, (alike, found) in best.items():
-            shown[found] = max(shown.get(found, (0.0, "")), (alike, name))
-        return {found: name for found, (_, name) in shown.items()}
+        for size in {layer.y64.size for layer in layers}:
+            alike_size = [layer.name for layer in layers if layer.y64.size == size and not layer.moves]
+            for name in set(self._by_size.get(size, ())) - used - set(best):
+                if layer_name := named_after(name, alike_size):
+                    best[name] = (0.0, layer_name)
+        found: dict[str, tuple[float, str]] = {}
+        for name, (alike, layer_name) in best.items():
+            found[layer_name] = max(found.get(layer_name, (-1.0, "")), (alike, name))
+        return {layer_name: name for layer_name, (_, name) in found.items()}
+
+
+def named_after(tensor: str, layers: Sequence[str]) -> str:
+    """The last of the layers, in their order, whose name is a part of the tensor's name; "" where there is none.
+
+    Converters write ``features.0`` as ``features_0``, number what they meet again (``features_0_1``), add the operator
+    behind a slash, and join the names of what they fuse with semicolons.
+    """
+    paths = [path.split("/") for path in re.split("[;:]", tensor)]
+    keys = {layer: _plain(layer.partition("#")[0].rpartition("/")[2]) for layer in layers}
+    named = {_longest(_plain(part), keys.values()) for path in paths for part in path[:-1] or path}
+    return next((layer for layer in reversed(layers) if keys[layer] in named), "")
+
+
+def _longest(part: str, keys: Iterable[str]) -> str | None:
+    """The longest key that the part is, perhaps with a number behind it."""
+    fitting = [key for key in keys if key and re.fullmatch(rf"{re.escape(key)}(_\d+)?", part)]
+    return max(fitting, key=len, default=None)
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_")
+
+
+def _same_numbers(tensor: Array, layer: SourceLayer) -> bool:
+    """Whether the first sample has the layer's numbers up to its noise, wherever they stand."""
+    one, other = np.sort(_wide(tensor[0]).ravel()), np.sort(layer.y64[0].ravel())
+    return bool(np.linalg.norm(one - other) <= MAX_RATIO * layer.noise[0])
 
 
 def _forms(tensor: Array, layer: SourceLayer) -> Iterator[Array]:
     """The tensor in the layer's shape, in each way in which a converter may lay it out: as it is, channels last, channels
-    first. A layer that only reshapes is compared with tensors of its rank alone, or its input would show it."""
+    first. A layer that only moves numbers is compared with tensors of its rank alone, or its input would show it."""
     shape = layer.y64.shape
     ways = [tensor]
     if tensor.ndim > 2:
@@ -203,7 +240,7 @@ def _forms(tensor: Array, layer: SourceLayer) -> Iterator[Array]:
     for way in ways:
         if way.shape == shape:
             yield way
-        elif way.size == layer.y64.size and way.ndim != len(shape) and not layer.view:
+        elif way.size == layer.y64.size and way.ndim != len(shape) and not layer.moves:
             yield way.reshape(shape)
 
 

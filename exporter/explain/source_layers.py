@@ -45,7 +45,7 @@ class SourceLayer:
     """One layer, in the order of computation.
 
     ``inputs`` are the names of the layers that feed it, none where that is the model's input. ``y64`` has shape
-    (n, ...), ``noise`` (n,); ``view`` says that it only gives the numbers of its input another shape.
+    (n, ...), ``noise`` (n,); ``moves`` says that it only puts the numbers of its input into other places.
     """
 
     name: str
@@ -53,7 +53,7 @@ class SourceLayer:
     inputs: tuple[str, ...]
     y64: Array
     noise: Array
-    view: bool = False
+    moves: bool = False
 
 
 Run = Callable[[Feeds], list[Value]]
@@ -99,8 +99,8 @@ def joined(exact: Sequence[Value], runs: Sequence[Mapping[str, Array]], real: Ar
         same = [run[value.name] for run in runs if value.name in run]
         noise = _noise(value.array, same, real) if len(same) == len(runs) else None
         if noise is not None:
-            view = len(inputs) == 1 and _is_view(value.array, found[inputs[0]].y64)
-            found[value.name] = SourceLayer(value.name, value.op, inputs, value.array, noise, view)
+            moves = len(inputs) == 1 and _moves(value.array, found[inputs[0]].y64)
+            found[value.name] = SourceLayer(value.name, value.op, inputs, value.array, noise, moves)
             inputs = (value.name,)
         feeding[value.name] = inputs
     return list(found.values())
@@ -117,8 +117,12 @@ def _noise(y64: Array, runs: Sequence[Array], real: Array) -> Array | None:
     return noise if np.median(noise - NOISY * magnitude) <= 0 else None
 
 
-def _is_view(y: Array, given: Array) -> bool:
-    return y.shape != given.shape and y.size == given.size and np.array_equal(y.ravel(), given.ravel())
+def _moves(y: Array, given: Array) -> bool:
+    """Whether the first sample has the numbers of its input, elsewhere."""
+    one, other = y[0].ravel(), given[0].ravel()
+    if one.size != other.size or (y.shape == given.shape and np.array_equal(one, other)):
+        return False
+    return np.array_equal(np.sort(one), np.sort(other))
 
 
 def _run(run: Run, feeds: Feeds, fixed: int | None, batch: int | None) -> list[Value]:

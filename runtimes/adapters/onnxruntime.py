@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import importlib.util
 import tempfile
 from collections import Counter
@@ -78,21 +79,39 @@ def load(path: Path, device: str, options: SessionOptions) -> Session:
 
 
 def trace(path: Path, device: str, options: SessionOptions, feeds: Feeds) -> dict[str, Array]:
-    """Every value of the graph, as an output of it: what ONNX Runtime would fuse, it then computes node by node."""
+    """Every value of the graph, as an output of it: what ONNX Runtime would fuse, it then computes node by node.
+
+    A value is called after the module that it came from too, where the exporter wrote that down: ``conv2/conv2d_1``.
+    """
     if importlib.util.find_spec("onnx") is None:
         raise UnavailableError("onnx is missing, which adds the outputs: pip install onnx")
     import onnx
 
     model = onnx.load(str(path))
     known = {value.name for value in model.graph.output}
-    names = [name for node in model.graph.node for name in node.output if name]
+    paths = {name: _module(node) for node in model.graph.node for name in node.output if name}
+    names = list(paths)
     model.graph.output.extend(onnx.ValueInfoProto(name=name) for name in names if name not in known)
     with tempfile.TemporaryDirectory() as folder:
         shown = Path(folder) / path.name
         onnx.save(model, str(shown), save_as_external_data=model.ByteSize() > _EXTERNAL_FROM)
         session = _open(shown, options.backend or DEVICES[device.partition(":")[0]][0], options, {})
         values = session.run(names, {key: np.ascontiguousarray(array) for key, array in feeds.items()})
-    return {name: value for name, value in zip(names, values, strict=True) if isinstance(value, np.ndarray)}
+    return {
+        f"{paths[name]}/{name}" if paths[name] else name: value
+        for name, value in zip(names, values, strict=True)
+        if isinstance(value, np.ndarray)
+    }
+
+
+def _module(node: Any) -> str:
+    """The path of the module that torch.onnx made the node from, "" where it does not say."""
+    scopes = next((p.value for p in node.metadata_props if p.key == "pkg.torch.onnx.name_scopes"), "[]")
+    try:
+        found = ast.literal_eval(scopes)
+    except (ValueError, SyntaxError):
+        return ""
+    return str(found[-2]) if isinstance(found, list) and len(found) > 1 else ""
 
 
 class _Session(Session):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from exporter.explain.first_layer import closest_tensor, first_layer
+from exporter.explain.first_layer import closest_tensor, first_layer, named_after
 from exporter.explain.source_layers import SourceLayer, Value, joined
 from runtimes.base import Array
 
@@ -104,6 +104,29 @@ def test_nothing_like_a_layer_shows_nothing_of_it() -> None:
     assert (found.span, found.last_good) == (("conv",), "")
 
 
+def test_a_tensor_that_is_like_nothing_belongs_to_the_layer_in_its_name() -> None:
+    random = np.random.default_rng(4)
+    tensors = artifact()
+    for name in ("relu", "second", "add", "flatten", "dense"):
+        tensors[f"net/{name}"] = random.normal(size=tensors[f"net/{name}"].shape).astype(np.float32)
+    tensors["net/norm_1/add;net/relu_1/Relu"] = tensors.pop("net/relu")
+    assert first_layer(source(), tensors).span == ("relu",)
+
+
+def test_names_are_read_as_converters_write_them() -> None:
+    layers = ["features.0", "features.0.norm", "conv2d", "conv2d_1", "relu", "relu#2", "outer/inner"]
+    for tensor, layer in {
+        "net_1/features_0_1/convolution": "features.0",
+        "StatefulPartitionedCall/net/conv2d_1/BiasAdd": "conv2d_1",
+        "net/conv2d_2/BiasAdd": "conv2d",
+        "net/features_0_1/Conv2D;net/features_0_norm_1/add": "features.0.norm",
+        "outer_1/inner_1/MatMul": "outer/inner",
+        "relu/relu_1": "relu#2",
+        "net/features_01/Conv2D": "",
+    }.items():
+        assert named_after(tensor, layers) == layer, tensor
+
+
 def test_not_a_number_is_never_right() -> None:
     tensors = artifact()
     tensors["net/dense"][1, 2] = np.nan
@@ -117,7 +140,7 @@ def test_a_value_that_a_float32_run_lacks_is_bridged() -> None:
     layers = joined(values, runs, np.ones(SAMPLES, bool))
     assert "norm" not in {layer.name for layer in layers}
     assert next(layer for layer in layers if layer.name == "relu").inputs == ("conv",)
-    assert next(layer for layer in layers if layer.name == "flatten").view
+    assert next(layer for layer in layers if layer.name == "flatten").moves
 
 
 def test_a_tensor_is_found_by_its_values_alone() -> None:
