@@ -1,27 +1,35 @@
 """``--samples``: a person's own inputs, which the verdict is then reached on.
 
 npz:FILE     an array (n, ...) for each input, by its name, as the model takes it; for a model of one input also
-             x_test, images or x. Pictures as uint8 (n, H, W[, C]) go through the model's preprocessing.
+             x_test, images or x, or a .npy of it. Pictures as uint8 (n, H, W[, C]) go through the model's preprocessing.
              labels, y_test or y: the class of each, (n,) integers; may be missing
 folder:DIR   images in one folder a class, or in one folder alone without labels
+
+Files are read a few samples at a time, so that a million take no more memory than a thousand.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 
 from exporter.data import as_labels
 from exporter.samples import Samples
 from runtimes import preprocess
+from runtimes.array_files import ArrayFile, open_arrays
 from runtimes.base import Array
-from runtimes.bundle import ModelSpec
+from runtimes.bundle import ModelSpec, TensorSpec
 from runtimes.errors import UsageError
 from runtimes.images import read_image
-from runtimes.inputs import as_input, check_counts, named, read_npz
+from runtimes.inputs import as_input, check_counts, named
 
+# Samples that are read at once, and the most that their arrays may take.
+CHUNK = 1024
+CHUNK_BYTES = 8 << 20
 MOST = 2000
 MOST_BYTES = 256 << 20
 SEED = 20260103
@@ -31,32 +39,88 @@ LABELS = ("labels", "y_test", "y")
 UNKNOWN = -1
 
 
+class Stream(Protocol):
+    """A person's samples, one after another."""
+
+    def __len__(self) -> int:
+        """How many there are."""
+
+    def chunks(self, wanted: Array | None = None) -> Iterator[Samples]:
+        """All of them, or those at the sorted indices ``wanted``, in parts: as the model takes them, with their labels.
+
+        Raises UsageError for those that cannot be read, or do not fit the model.
+        """
+
+
 def load(chosen: str, model: ModelSpec) -> Samples:
     """The samples that ``chosen`` names, as the model takes them: at most MOST, and MOST_BYTES, picked by a seed.
 
     Raises UsageError for what is missing, cannot be read, or does not fit the model.
     """
+    stream = opened(chosen, model)
+    wanted, notes = _chosen(len(stream), model)
+    parts = list(stream.chunks(wanted))
+    inputs = {spec.name: np.concatenate([part.inputs[spec.name] for part in parts]) for spec in model.inputs}
+    return Samples(inputs, np.concatenate([part.labels for part in parts]), notes=notes)
+
+
+def opened(chosen: str, model: ModelSpec) -> Stream:
+    """The samples that ``chosen`` names, none of them read yet. Raises UsageError."""
     kind, _, where = chosen.partition(":")
     if kind not in _KINDS or not where:
         raise UsageError(f"--samples {chosen} cannot be read: use npz:FILE or folder:DIR.")
     return _KINDS[kind](Path(where), model)
 
 
-def _from_npz(path: Path, model: ModelSpec) -> Samples:
-    arrays = read_npz(path)
-    others = INPUTS if len(model.inputs) == 1 else ()
+@dataclass(frozen=True)
+class _Arrays:
+    """Samples in the arrays of a file; ``labels`` is None where it has none."""
+
+    path: Path
+    model: ModelSpec
+    inputs: Mapping[str, ArrayFile]
+    labels: ArrayFile | None
+
+    def __len__(self) -> int:
+        return len(next(iter(self.inputs.values())))
+
+    def chunks(self, wanted: Array | None = None) -> Iterator[Samples]:
+        rows = _chunk_rows(self.model)
+        streams = [self.inputs[spec.name].chunks(rows) for spec in self.model.inputs]
+        classes = self.labels.chunks(rows) if self.labels else self._unknown(rows)
+        at = 0
+        for label, *arrays in zip(classes, *streams, strict=True):
+            keep: slice | Array = slice(None)
+            if wanted is not None:
+                first, last = np.searchsorted(wanted, [at, at + len(label)])
+                keep = wanted[first:last] - at
+            at += len(label)
+            if len(label[keep]):
+                yield self._samples([array[keep] for array in arrays], label[keep])
+
+    def _unknown(self, rows: int) -> Iterator[Array]:
+        for at in range(0, len(self), rows):
+            yield np.full(min(rows, len(self) - at), UNKNOWN, np.int64)
+
+    def _samples(self, arrays: Sequence[Array], classes: Array) -> Samples:
+        pairs = zip(self.model.inputs, arrays, strict=True)
+        made = {spec.name: as_input(self.path, array, spec, self.model) for spec, array in pairs}
+        labels = as_labels(classes, str(self.path))
+        _check_labels(self.path, labels, self.model)
+        return Samples(made, labels)
+
+
+def _from_npz(path: Path, model: ModelSpec) -> _Arrays:
+    arrays = open_arrays(path)
+    others = ("", *INPUTS) if len(model.inputs) == 1 else ()
     inputs = {spec.name: named(path, arrays, spec, others) for spec in model.inputs}
     counts = {name: len(array) for name, array in inputs.items()}
-    labels = np.full(min(counts.values()), UNKNOWN, np.int64)
-    label = next((arrays[name] for name in LABELS if name in arrays), None)
-    if label is not None:
-        labels = as_labels(label, str(path))
+    labels = next((arrays[name] for name in LABELS if name in arrays), None)
+    if labels is not None:
+        as_labels(np.empty((0, *labels.shape[1:]), labels.dtype), str(path))
         counts["labels"] = len(labels)
-        _check_labels(path, labels, model)
     check_counts(path, counts)
-    chosen, notes = _chosen(len(labels), model)
-    made = {spec.name: as_input(path, inputs[spec.name][chosen], spec, model) for spec in model.inputs}
-    return Samples(made, labels[chosen], notes=notes)
+    return _Arrays(path, model, inputs, labels)
 
 
 def _check_labels(path: Path, labels: Array, model: ModelSpec) -> None:
@@ -67,7 +131,37 @@ def _check_labels(path: Path, labels: Array, model: ModelSpec) -> None:
         )
 
 
-def _from_folder(root: Path, model: ModelSpec) -> Samples:
+@dataclass(frozen=True)
+class _Images:
+    """Samples in image files, each with its class."""
+
+    files: Sequence[tuple[Path, int]]
+    model: ModelSpec
+
+    def __len__(self) -> int:
+        return len(self.files)
+
+    def chunks(self, wanted: Array | None = None) -> Iterator[Samples]:
+        every = np.arange(len(self)) if wanted is None else wanted
+        rows = _chunk_rows(self.model)
+        bad: list[str] = []
+        for at in range(0, len(every), rows):
+            made, labels = [], []
+            for path, label in (self.files[place] for place in every[at : at + rows]):
+                try:
+                    made.append(preprocess.model_input(read_image(path)[None], self.model))
+                    labels.append(label)
+                except UsageError as error:
+                    bad.append(str(error))
+            if made and not bad:
+                inputs = {self.model.inputs[0].name: np.concatenate(made)}
+                yield Samples(inputs, np.array(labels, np.int64))
+        if bad:
+            more = f" {len(bad) - 5} more cannot be used either." if len(bad) > 5 else ""
+            raise UsageError(" ".join(bad[:5]) + more)
+
+
+def _from_folder(root: Path, model: ModelSpec) -> _Images:
     preprocess.image_input(model)
     if not root.is_dir():
         raise UsageError(f"{root} is no folder.")
@@ -81,18 +175,7 @@ def _from_folder(root: Path, model: ModelSpec) -> Samples:
         found = [(file, UNKNOWN) for file in _listed(root)]
     if not found:
         raise UsageError(f"{root} has no images.")
-    chosen, notes = _chosen(len(found), model)
-    made, bad = [], []
-    for path, _ in (found[place] for place in chosen):
-        try:
-            made.append(preprocess.model_input(read_image(path)[None], model))
-        except UsageError as error:
-            bad.append(str(error))
-    if bad:
-        more = f" {len(bad) - 5} more cannot be used either." if len(bad) > 5 else ""
-        raise UsageError(" ".join(bad[:5]) + more)
-    labels = np.array([found[place][1] for place in chosen], np.int64)
-    return Samples({model.inputs[0].name: np.concatenate(made)}, labels, notes=notes)
+    return _Images(found, model)
 
 
 def class_indices(root: Path, names: Sequence[str], model: ModelSpec) -> list[int]:
@@ -132,17 +215,24 @@ def _listed(folder: Path, files: bool = True) -> list[Path]:
     )
 
 
+def _chunk_rows(model: ModelSpec) -> int:
+    return max(1, min(CHUNK, CHUNK_BYTES // max(_sample_bytes(model.inputs), 1)))
+
+
+def _sample_bytes(inputs: Sequence[TensorSpec]) -> int:
+    sizes = (
+        np.prod([size or 1 for size in spec.shape[1:]]) * np.dtype(spec.dtype).itemsize for spec in inputs
+    )
+    return int(sum(sizes))
+
+
 def _chosen(total: int, model: ModelSpec) -> tuple[Array, tuple[str, ...]]:
     """Which of ``total`` samples are kept, in their order, and a note when that is not all."""
-    each = sum(
-        int(np.prod([size or 1 for size in spec.shape[1:]])) * np.dtype(spec.dtype).itemsize
-        for spec in model.inputs
-    )
-    keep = max(1, min(total, MOST, MOST_BYTES // max(each, 1)))
+    keep = max(1, min(total, MOST, MOST_BYTES // max(_sample_bytes(model.inputs), 1)))
     if keep == total:
         return np.arange(total), ()
     chosen = np.sort(np.random.default_rng(SEED).choice(total, keep, replace=False))
     return chosen, (f"{keep} of {total} samples were taken, by a fixed seed",)
 
 
-_KINDS = {"npz": _from_npz, "folder": _from_folder}
+_KINDS: dict[str, Callable[[Path, ModelSpec], Stream]] = {"npz": _from_npz, "folder": _from_folder}

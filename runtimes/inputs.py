@@ -6,6 +6,7 @@ import zipfile
 import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Protocol, TypeVar
 
 import numpy as np
 
@@ -65,14 +66,22 @@ def as_input(path: Path, array: Array, spec: TensorSpec, model: ModelSpec) -> Ar
     return array.astype(spec.dtype)
 
 
-def named(path: Path, arrays: Mapping[str, Array], spec: TensorSpec, others: Sequence[str] = ()) -> Array:
+class _HasAxes(Protocol):
+    @property
+    def ndim(self) -> int: ...
+
+
+A = TypeVar("A", bound=_HasAxes)
+
+
+def named(path: Path, arrays: Mapping[str, A], spec: TensorSpec, others: Sequence[str] = ()) -> A:
     """The array of an input: by its name, else by the first of ``others`` that is there. Raises UsageError."""
     names = (spec.name, *others)
     found = next((arrays[name] for name in names if name in arrays), None)
     if found is None or not found.ndim:
         raise UsageError(
             f"{path} holds {', '.join(arrays) or 'nothing'}; input {spec.name} needs an array called "
-            f"{' or '.join(names)}."
+            f"{' or '.join(filter(None, names))}."
         )
     return found
 

@@ -142,7 +142,8 @@ def test_a_quantised_onnx_file_against_its_float_one(
     path = tmp_path / "dynamic.onnx"
     quantization.quantize_dynamic(bundles["torch"] / "model.onnx", path)
     [row] = verify(bundles["torch"], path)
-    assert (row.outcome, row.heldout_n) == ("passed", 360)
+    assert row.outcome == "passed"
+    assert row.heldout_n > 300
     assert "quantised (" in row.reason
     [row] = verify(path, bundles["torch"] / "model.onnx")
     assert row.outcome == "passed"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -230,3 +231,31 @@ def test_fashion_mnist_is_the_same_from_an_npz_and_from_png_files(
     same = load(saved(tmp_path / "few", x=pixels[order], y=classes[order]), model)
     np.testing.assert_array_equal(found.inputs["image"], same.inputs["image"])
     np.testing.assert_array_equal(found.labels, same.labels)
+
+
+@pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
+def test_many_samples_take_no_more_memory_than_few(tmp_path: Path, save: Any) -> None:
+    image = TensorSpec("image", "float32", (None, 1, 8, 8), "NCHW", "image")
+    model = ModelSpec("cnn", (image,), (TensorSpec("y", "float32", (None, 10), "NC", "logits"),))
+    random, peaks, found = np.random.default_rng(0), [], []
+    for count in (4_000, 40_000):
+        images, labels = random.random((count, 1, 8, 8), np.float32), random.integers(0, 10, count)
+        save(tmp_path / "samples.npz", x=images, y=labels)
+        tracemalloc.start()
+        found.append(load(f"npz:{tmp_path / 'samples.npz'}", model))
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+        rows = [
+            int(np.flatnonzero((images == one).all((1, 2, 3)))[0]) for one in found[-1].inputs["image"][:20]
+        ]
+        np.testing.assert_array_equal(found[-1].labels[:20], labels[rows])
+    assert [len(one.labels) for one in found] == [2000, 2000]
+    assert peaks[1] < peaks[0] + 500_000, peaks
+
+
+def test_a_npy_holds_the_one_input(tmp_path: Path) -> None:
+    pixels = np.arange(5 * 3 * 9 * 7, dtype=np.float32).reshape(5, 3, 9, 7)
+    np.save(tmp_path / "x.npy", pixels)
+    found = load(f"npz:{tmp_path / 'x.npy'}", image_model())
+    np.testing.assert_array_equal(found.inputs["image"], pixels)
+    np.testing.assert_array_equal(found.labels, [-1] * 5)
