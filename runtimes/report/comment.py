@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from runtimes.report import units
 from runtimes.report.headline import cut
@@ -14,37 +14,55 @@ from runtimes.rows import VerifyRow
 
 # A bot finds its earlier comment by this line, to replace it.
 MARKER = "<!-- fwexport verify -->"
-MOST_BAD, MOST_OTHERS = 25, 150
-MARKS = {"passed": "✓", "failure": "✗", "error": "✗", "skipped": "–"}
+LONGEST = 65_536  # what GitHub takes
+REASON_LENGTH = 300
 
 Judged = tuple[Suite, VerifyRow]
 
 
 def render(suites: Sequence[Suite]) -> str:
-    """The whole comment, as GitHub and GitLab render it, shorter than the 65,536 characters that they take."""
+    """The whole comment, as GitHub and GitLab render it; of each list as much as they take."""
+    for most in (100, 50, 20, 5):
+        text = "\n\n".join(_parts(suites, most)) + "\n"
+        if len(text) < LONGEST:
+            break
+    return text
+
+
+def _parts(suites: Sequence[Suite], most: int) -> Iterator[str]:
     every = [(suite, row) for suite in suites for row in suite.result.rows]
     bad = [(suite, row) for suite, row in every if suite.verdict(row) in ("failure", "error")]
-    others = [(suite, row) for suite, row in every if suite.verdict(row) in ("passed", "skipped")]
-    parts = [MARKER, _headline(every, bad)]
+    passed = [(suite, row) for suite, row in every if suite.verdict(row) == "passed"]
+    skipped = [(suite, row) for suite, row in every if suite.verdict(row) == "skipped"]
+    yield MARKER
+    yield _headline(passed, bad, skipped)
     if bad:
-        parts.append(_table(("row", "outcome", "reason", "cause"), [_why(*one) for one in bad], MOST_BAD))
+        yield _table(("row", "outcome", "reason", "cause"), [_why(*one) for one in bad], most)
         if any(row.outcome == "mismatch" and not row.explanation for _, row in bad):
-            parts.append("`fwexport verify BUNDLE --explain` looks for the layer and the cause.")
-    if others:
-        titles = ("row", "outcome", "worst e/n", "the source's class", "accuracy")
-        table = _table(titles, [_figures(*one) for one in others], MOST_OTHERS)
-        parts += [f"<details><summary>{_counted(others)}</summary>", table, "</details>"]
+            yield "`fwexport verify BUNDLE --explain` looks for the layer and the cause."
+    if passed or skipped:
+        yield f"<details><summary>{_counted(passed + skipped)}</summary>"
+        if passed:
+            titles = (
+                "row",
+                "worst e/n",
+                "the source's class (95 % interval)",
+                "accuracy, change (95 % interval)",
+            )
+            yield _table(titles, [_figures(*one) for one in passed], most)
+        if skipped:
+            yield _list([f"{_name(*one)}: {one[1].outcome}: {one[1].reason}" for one in skipped], most)
+        yield "</details>"
     notes = dict.fromkeys(note for suite in suites for note in suite.result.notes)
-    parts += [f"- {_inline(cut(note))}" for note in notes]
-    return "\n\n".join(parts) + "\n"
+    if notes:
+        yield _list(list(notes), most)
 
 
-def _headline(every: Sequence[Judged], bad: Sequence[Judged]) -> str:
-    passed = sum(row.outcome == "passed" for _, row in every)
+def _headline(passed: Sequence[Judged], bad: Sequence[Judged], skipped: Sequence[Judged]) -> str:
     mark = "✗" if bad else "✓" if passed else "?"
-    others = Counter(row.outcome for _, row in every if row.outcome != "passed")
-    words = [f"{passed} of {len(every)} rows passed", *(f"{count} {word}" for word, count in others.items())]
-    return f"### {mark} fwexport verify: {', '.join(words)}"
+    total = len(passed) + len(bad) + len(skipped)
+    others = _counted([*bad, *skipped])
+    return f"### {mark} fwexport verify: {len(passed)} of {total} rows passed" + (others and f", {others}")
 
 
 def _counted(rows: Sequence[Judged]) -> str:
@@ -56,23 +74,21 @@ def _why(suite: Suite, row: VerifyRow) -> tuple[str, ...]:
     causes = [f"{cause.name}: {cause.detail}" for cause in found.causes] if found else []
     if found and found.first_layers:
         causes.append(f"first layer that differs: {', '.join(found.first_layers)}")
-    return (*_row(suite, row), _inline(cut(row.reason)), _inline(cut("; ".join(causes))))
+    return _inline(_name(suite, row)), f"✗ {row.outcome}", _inline(row.reason), _inline("; ".join(causes))
 
 
 def _figures(suite: Suite, row: VerifyRow) -> tuple[str, ...]:
-    if row.outcome != "passed":
-        return (*_row(suite, row), "", "", _inline(cut(row.reason)))
     same = accuracy = ""
     if row.top1_agreement is not None:
         same = f"{units.percent(row.top1_agreement)} ({units.shares(row.top1_interval)})"
     if row.accuracy_change is not None:
         change = f"{units.points(row.accuracy_change)} ({units.changes(row.accuracy_change_interval)})"
-        accuracy = f"{units.percent(row.accuracy)}, change {change}"
-    return (*_row(suite, row), units.significant(row.max_noise_ratio), same, accuracy)
+        accuracy = f"{units.percent(row.accuracy)}, {change}"
+    return _inline(_name(suite, row)), units.significant(row.max_noise_ratio), same, accuracy
 
 
-def _row(suite: Suite, row: VerifyRow) -> tuple[str, str]:
-    return _inline(f"{suite.name}: {row_name(row)}"), f"{MARKS[suite.verdict(row)]} {row.outcome}"
+def _name(suite: Suite, row: VerifyRow) -> str:
+    return f"{suite.name}: {row_name(row)}"
 
 
 def _table(titles: Sequence[str], rows: Sequence[tuple[str, ...]], most: int) -> str:
@@ -80,6 +96,12 @@ def _table(titles: Sequence[str], rows: Sequence[tuple[str, ...]], most: int) ->
     return "\n".join(lines) + (f"\n\nand {len(rows) - most} more" if len(rows) > most else "")
 
 
+def _list(lines: Sequence[str], most: int) -> str:
+    more = [f"- and {len(lines) - most} more"] if len(lines) > most else []
+    return "\n".join([*(f"- {_inline(line)}" for line in lines[:most]), *more])
+
+
 def _inline(text: str) -> str:
-    """Escaped for a cell; nobody is mentioned and no issue is linked by what an error message happens to say."""
-    return re.sub(r"([@#])(?=\w)", "\\1&#8203;", re.sub("([_~])", r"\\\1", escape(text)))
+    """Cut, and escaped; nobody is mentioned and no issue is linked by what an error message happens to say."""
+    escaped = re.sub("([_~])", r"\\\1", escape(cut(text, REASON_LENGTH)))
+    return re.sub(r"([@#])(?=\w)", "\\1&#8203;", escaped)

@@ -65,10 +65,12 @@ def _rest(inputs: Inputs, outcomes: Counter[str]) -> Iterator[str]:
         yield f"{failed} of {len(timings)} timings failed"
 
 
-def cut(reason: str) -> str:
-    """The start of a reason, up to a space."""
+def cut(reason: str, length: int = REASON_LENGTH) -> str:
+    """The start of a reason on one line, up to a space."""
     reason = " ".join(reason.split())
-    return reason if len(reason) <= REASON_LENGTH else reason[:REASON_LENGTH].rpartition(" ")[0] + " …"
+    if len(reason) <= length:
+        return reason
+    return (reason[:length].rpartition(" ")[0] or reason[:length]) + " …"
 
 
 def _more(found: tuple[Point, ...], shown: tuple[Point, ...]) -> str:
