@@ -161,7 +161,7 @@ def test_any_words_are_harmless(tmp_path: Path) -> None:
 def test_a_comment_is_never_too_long_for_github(tmp_path: Path, reason: str, listed: int) -> None:
     wrong = replace(with_outcome("mismatch"), reason=reason, explanation=EXPLAINED)
     skipped = replace(with_outcome("unavailable"), reason=reason)
-    notes = tuple(f"{i} {reason}" for i in range(300))
+    notes = tuple(f"{i}{reason}" for i in range(300))
     _, text = written(tmp_path, suite(*[wrong] * 300, *[ROW] * 300, *[skipped] * 300, notes=notes))
     assert text.count(f"and {300 - listed} more") == 4
     assert len(text) < 65_536
