@@ -157,7 +157,9 @@ def test_any_words_are_harmless(tmp_path: Path) -> None:
         assert live not in unescaped
 
 
-@pytest.mark.parametrize(("reason", "listed"), [("it is so", 100), ("<word> " * 500, 20), ("@x@x@x@x " * 100, 5)])
+@pytest.mark.parametrize(
+    ("reason", "listed"), [("it is so", 100), ("<word> " * 500, 20), ("@x@x@x@x " * 100, 5)]
+)
 def test_a_comment_is_never_too_long_for_github(tmp_path: Path, reason: str, listed: int) -> None:
     wrong = replace(with_outcome("mismatch"), reason=reason, explanation=EXPLAINED)
     skipped = replace(with_outcome("unavailable"), reason=reason)
