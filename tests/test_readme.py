@@ -15,12 +15,14 @@ from conftest import fwexport
 from PIL import Image
 
 README = (Path(__file__).parent.parent / "README.md").read_text()
+# Each command with its exit code, 0 where no comment beside it names one.
 COMMANDS = [
-    shlex.split(line, comments=True)
+    (shlex.split(line, comments=True), int((re.findall(r"# exit code (\d)", line) or [0])[0]))
     for block in re.findall(r"```sh\n(.*?)```", README, re.S)
     for line in block.splitlines()
     if line.startswith(("fwexport ", "python "))
 ]
+EXPLANATION = re.findall(r"^  (?:first layer|likely cause).*$", README, re.M)
 FILES = re.findall(r"```python\n# (\S+)\n(.*?)```", README, re.S)
 
 
@@ -35,8 +37,8 @@ def folder(job: tuple[Path, object], tmp_path_factory: pytest.TempPathFactory) -
 
 
 def test_the_readme_has_commands() -> None:
-    assert [name for name, _ in FILES] == ["mynet.py"]
-    assert {command[1] for command in COMMANDS} >= {
+    assert [name for name, _ in FILES] == ["mynet.py", "wrong.py"]
+    assert {command[1] for command, _ in COMMANDS} >= {
         "build",
         "predict",
         "verify",
@@ -50,15 +52,20 @@ def test_the_readme_has_commands() -> None:
     }
 
 
-@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
-def test_a_command_of_the_readme_works(folder: Path, command: list[str]) -> None:
+@pytest.mark.parametrize(
+    ("command", "code"), [pytest.param(*each, id=" ".join(each[0])) for each in COMMANDS]
+)
+def test_a_command_of_the_readme_works(folder: Path, command: list[str], code: int) -> None:
     """In the README's order: what one writes, a later one reads."""
     if command[0] == "python":
         subprocess.run([sys.executable, *command[1:]], cwd=folder, check=True, timeout=300)
         return
     done = fwexport(*command[1:], cwd=folder)
-    assert done.returncode == 0, done.stderr
+    assert done.returncode == code, done.stderr
     assert done.stdout
+    if "--explain" in command:
+        printed = " ".join(done.stdout.split())
+        assert [line for line in EXPLANATION if " ".join(line.split()) not in printed] == []
 
 
 def test_the_readme_s_own_model_passes_everywhere(folder: Path) -> None:
