@@ -11,6 +11,7 @@ import queue
 import re
 import runpy
 import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -83,6 +84,7 @@ def assert_predicted(printed: str) -> None:
 
 
 TESTED = {
+    "check_golden.c",
     "read_bundle.py",
     "tensor_operations.py",
     "train_keras.py",
@@ -158,6 +160,28 @@ def test_use_in_node(source: str, bundles: dict[str, Path], tmp_path: Path) -> N
     printed = run("use_tfjs.mjs", tmp_path, bundles[source])
     assert_predicted(printed)
     assert "backend wasm" in printed
+
+
+@pytest.mark.skipif(shutil.which("cc") is None, reason="no C compiler: install one that is called cc")
+@pytest.mark.parametrize("source", SOURCES)
+def test_golden_samples_are_judged_in_c(source: str, bundles: dict[str, Path], tmp_path: Path) -> None:
+    """By the README's command, on the outputs of a device that rounds once, and of one that is off in one of them."""
+    golden = bundles[source] / "golden"
+    (expected,) = golden.glob("output0.*")
+    outputs = np.fromfile(expected, "<f8").astype("<f4")
+    off, short = outputs.copy(), outputs[1:]
+    off[25] += np.float32(0.001)
+    build, judge = (shlex.split(command) for command in readme()["check_golden.c"].split(" && "))
+    subprocess.run(
+        [_replaced(word, None) for word in build] + ["-std=c99", "-Wall", "-Werror"], cwd=tmp_path, check=True
+    )
+    for given, words in ((outputs, (0, "passed")), (off, (1, "mismatch")), (short, (1, "mismatch"))):
+        given.tofile(tmp_path / "outputs.bin")
+        command = [
+            word.replace("BUNDLE", str(bundles[source])).replace("EXPECTED", str(expected)) for word in judge
+        ]
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+        assert (done.returncode, done.stdout.splitlines()[-1].partition(":")[0]) == words, done
 
 
 class Links(html.parser.HTMLParser):
