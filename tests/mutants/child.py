@@ -12,6 +12,7 @@ from exporter.frameworks import keras_model
 from exporter.source_folder import open_source, save_source
 from exporter.sources import torch_code
 from runtimes.base import Array
+from runtimes.bundle import ModelSpec
 from runtimes.parity import judge
 from runtimes.reference import Variant, open_reference, run_in_batches
 from tests.zoo import child as zoo
@@ -124,6 +125,14 @@ def _planted_keras(clean: Any, fault: str) -> Any:
     if fault in keras_faults.WEIGHTS:
         keras_faults.WEIGHTS[fault](model)
     return model
+
+
+def describe(folder: Path, model: ModelSpec) -> None:
+    """The source folder is of this model from now on; a ``.keras`` file, which is an artifact too, says so itself."""
+    source = open_source(folder)
+    save_source(folder, replace(source, model=model))
+    if source.framework == "keras":
+        keras_model.write_metadata(folder / source.weights, model)
 
 
 def faults(framework: str) -> list[str]:

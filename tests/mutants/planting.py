@@ -14,7 +14,7 @@ from exporter import samples
 from exporter.bring import bring
 from exporter.converters import Converters
 from exporter.plan import edges, plan
-from exporter.source_folder import SourceFile, open_source, save_source
+from exporter.source_folder import SourceFile, open_source
 from exporter.source_kind import Given
 from runtimes.bundle import Bundle, TensorSpec, describe_artifact, open_bundle, save_manifest
 from runtimes.client import Worker
@@ -109,8 +109,7 @@ class Planter:
             shutil.copytree(clean.folder / "source", source)
         if told is not None:
             effect = None  # the numbers are the same
-            described = open_source(source)
-            save_source(source, replace(described, model=told(described.model)))
+            self._worker(clean).call(child.describe, source, told(clean.manifest.model))
         # Where the conversions look for it; the clean one takes its place.
         shutil.copytree(source, place / "bundle" / "source")
         described = open_source(source)

@@ -48,7 +48,7 @@ PASSED = Row("tflite", "passed", "", 1.0)
 @pytest.fixture(scope="module")
 def mutants(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mutants]:
     with Converters() as planting, Converters() as explaining, FaultyPool() as pool:
-        yield Mutants(tmp_path_factory.mktemp("mutants"), planting, explaining, pool)
+        yield Mutants(tmp_path_factory.mktemp("mutants"), planting, explaining, pool, explained=1)
 
 
 def test_a_clean_export_is_not_blamed(mutants: Mutants) -> None:
