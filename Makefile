@@ -18,7 +18,7 @@ test: lint
 zoo: $(VENV)/dev $(WEB)/node_modules/.package-lock.json
 	$(BIN)/python tests/zoo/run.py $(MODELS)
 
-# Every kind of fault in every artifact, or those whose names contain a word: make mutants MUTANTS="softmax file"
+# Every kind of fault in every artifact, or those whose names contain a word: make mutants MUTANTS="softmax torch/file"
 mutants: $(VENV)/dev $(WEB)/node_modules/.package-lock.json
 	$(BIN)/python tests/mutants/run.py $(MUTANTS)
 

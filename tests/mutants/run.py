@@ -1,7 +1,7 @@
 """The mutants: does the verifier find every kind of fault, and blame no clean export? ``make mutants`` runs it.
 
     python tests/mutants/run.py                      every kind, and as many clean networks
-    python tests/mutants/run.py softmax file         the kinds of this name, or whose names contain this
+    python tests/mutants/run.py softmax torch/file   those whose ``framework/kind`` contains one of the words
     python tests/mutants/run.py --resume             what mutants.json does not have yet
 
 It exits with 1 when a fault passes, when a clean export does not, and when ``--explain`` is right too seldom.
@@ -223,14 +223,17 @@ def clean_networks(count: int) -> list[Options | str]:
     return [*FAST, *own][:count]
 
 
-def chosen(words: Sequence[str]) -> list[Kind]:
-    """The kinds that the words name, or whose names contain them; all when there is no word."""
-    if not words:
-        return list(KINDS.values())
+def chosen(words: Sequence[str]) -> list[tuple[Kind, str]]:
+    """The mutants, a kind in a framework each, whose ``framework/kind`` contains one of the words; all without words."""
+    pairs = {
+        f"{framework}/{kind.name}": (kind, framework)
+        for kind in KINDS.values()
+        for framework in kind.frameworks
+    }
     for word in words:
-        if not any(word in name for name in KINDS):
-            sys.exit(f"no kind of fault contains {word!r}. The kinds are: {', '.join(KINDS)}.")
-    return [kind for name, kind in KINDS.items() if name in words or any(word in name for word in words)]
+        if not any(word in key for key in pairs):
+            sys.exit(f"no mutant's name contains {word!r}. The mutants are: {', '.join(pairs)}.")
+    return [pair for key, pair in pairs.items() if not words or any(word in key for word in words)]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -238,7 +241,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("words", nargs="*", metavar="WORD", help="only the kinds whose names contain it")
+    parser.add_argument(
+        "words", nargs="*", metavar="WORD", help="only the mutants whose framework/kind contains it"
+    )
     parser.add_argument("--resume", action="store_true", help=f"keep what {RESULTS} has")
     parser.add_argument(
         "--explain",
@@ -254,7 +259,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "-o", dest="out", type=Path, default=Path("build/mutants"), help="where (build/mutants)"
     )
     options = parser.parse_args(arguments)
-    kinds = chosen(options.words)
+    pairs = chosen(options.words)
     options.out.mkdir(parents=True, exist_ok=True)
     before = load(options.out / RESULTS) if options.resume else None
     tried = {one.key: one for one in before.tried} if before else {}
@@ -267,7 +272,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
             Results(SCHEMA, created, versions, tuple(tried.values()), tuple(fine.values())),
         )
 
-    pairs = [(kind, framework) for kind in kinds for framework in kind.frameworks]
     wanted = clean_networks(len(pairs) if options.clean is None else options.clean)
     with ExitStack() as stack:
         planting, explaining = (stack.enter_context(Converters()) for _ in range(2))

@@ -180,9 +180,10 @@ def test_clean_networks_are_as_many_as_asked_and_all_different() -> None:
     assert {net.framework for net in nets if isinstance(net, Options)} == set(FRAMEWORKS)
 
 
-def test_kinds_are_chosen_by_a_part_of_their_name() -> None:
-    assert [kind.name for kind in chosen(["softmax d"])] == ["softmax doubled"]
-    with pytest.raises(SystemExit, match="no kind of fault contains 'nothing'"):
+def test_mutants_are_chosen_by_a_part_of_their_name() -> None:
+    assert [kind.name for kind, _ in chosen(["softmax d"])] == ["softmax doubled"] * 2
+    assert [framework for _, framework in chosen(["torch/softmax d"])] == ["torch"]
+    with pytest.raises(SystemExit, match="no mutant's name contains 'nothing'"):
         chosen(["nothing"])
 
 
