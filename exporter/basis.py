@@ -15,10 +15,11 @@ from exporter import describe
 from exporter.bring import bring, source_folder
 from exporter.converters import Converters
 from exporter.explain.stage import source_of
-from exporter.reference import write_reference
+from exporter.reference import LARGE_BATCH, exact_outputs, write_reference
 from exporter.samples import Samples, write_samples
 from exporter.source_folder import open_source
 from exporter.source_kind import Given, recognise, source_kind
+from runtimes.base import Array
 from runtimes.bundle import MANIFEST, Artifact, Bundle, ModelSpec, TensorSpec, open_bundle
 from runtimes.errors import NotAModelError, UnavailableError
 from runtimes.estimate import estimated
@@ -52,6 +53,9 @@ class Basis(Protocol):
 
     def reference(self, samples: Samples) -> Reference:
         """One on these samples."""
+
+    def exact(self, inputs: dict[str, Array]) -> dict[str, Array]:
+        """What the reference gives for samples (n, ...), without their noise."""
 
 
 @dataclass(frozen=True)
@@ -90,6 +94,11 @@ class SourceBasis:
         found = open_reference(out)
         return replace(found, notes=tuple(dict.fromkeys((*found.notes, *samples.notes))))
 
+    def exact(self, inputs: dict[str, Array]) -> dict[str, Array]:
+        """In float64, where it has that."""
+        worker = self.converters.get(open_source(self.folder).loader.PROCESS)
+        return worker.call(exact_outputs, self.folder, inputs)
+
 
 @dataclass(frozen=True)
 class BundleBasis:
@@ -122,6 +131,17 @@ class BundleBasis:
 
     def reference(self, samples: Samples) -> Reference:
         """By the bundle's source, which needs its framework."""
+        return self._opened().reference(samples)
+
+    def exact(self, inputs: dict[str, Array]) -> dict[str, Array]:
+        """By the bundle's source."""
+        return self._opened().exact(inputs)
+
+    def _opened(self) -> SourceBasis:
+        """The source in a folder that may be written to. Raises UnavailableError without its framework."""
+        own = self.scratch / "source"
+        if own.exists():
+            return SourceBasis(own, self.converters)
         given = Given(str(self.source))
         folder = source_folder(given, None, self.scratch / "unused", self.converters)
         reason = open_source(folder).loader.check()
@@ -129,8 +149,8 @@ class BundleBasis:
             raise UnavailableError(
                 f"--samples: the source of {self.bundle.folder} has to run on them. {reason}"
             )
-        copy(folder, self.scratch / "source")
-        return SourceBasis(self.scratch / "source", self.converters).reference(samples)
+        copy(folder, own)
+        return SourceBasis(own, self.converters)
 
 
 @dataclass(frozen=True)
@@ -167,6 +187,10 @@ class FileBasis:
         return estimated(
             self.file, self.model, self.artifact, samples.inputs, samples.labels, samples.generated, notes
         )
+
+    def exact(self, inputs: dict[str, Array]) -> dict[str, Array]:
+        """What it gives."""
+        return self.file.answers(inputs, self.model, self.artifact, LARGE_BATCH)
 
 
 def basis(given: Given, scratch: Path, converters: Converters, stack: ExitStack) -> Basis:

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from exporter import __version__, child, real_samples
+from exporter.all_samples import ALL_RUN, OnSamples, held_by, ignored, on_all
 from exporter.basis import Basis, FileBasis, basis
 from exporter.bring import bring
 from exporter.converters import Converters
@@ -55,8 +56,9 @@ def verify_pair(
     converters: Converters,
     pool: Pool,
     on_row: OnRow | None = None,
+    on_samples: OnSamples = ignored,
 ) -> VerifyResult:
-    """A row for each runtime of B, judged by A.
+    """A row for each runtime of B, judged by A. ``on_samples`` hears how many of how many samples were run.
 
     Raises UsageError for what is missing, or cannot be matched without being told more, NotAModelError for a file that
     cannot be read, UnavailableError where nothing here runs A.
@@ -65,7 +67,7 @@ def verify_pair(
         scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="fwexport-")))
         path = _runnable(b, scratch / "b", converters)
         found = basis(a, scratch, converters, stack)
-        pair = _Pair(found, path, options, converters)
+        pair = _Pair(found, path, options, converters, on_samples)
         rows = []
         for row in pair.rows(pool):
             rows.append(row)
@@ -78,8 +80,16 @@ def verify_pair(
 class _Pair:
     """A as ``basis``, B as the file ``path``. ``notes`` are those of the reference, once there are rows."""
 
-    def __init__(self, found: Basis, path: Path, options: PairOptions, converters: Converters) -> None:
+    def __init__(
+        self,
+        found: Basis,
+        path: Path,
+        options: PairOptions,
+        converters: Converters,
+        on_samples: OnSamples,
+    ) -> None:
         self.basis, self.path, self.options, self.converters = found, path, options, converters
+        self.on_samples = on_samples
         self.format = recognise(path)
         self.notes: tuple[str, ...] = ()
 
@@ -114,7 +124,14 @@ class _Pair:
             chosen = self._cells(replace(model, outputs=outputs.model), artifact)
             file.give_to(pool, chosen)
         explainer = Explainer(self.basis.source, reference, pool, self.converters)
-        for cell, row, _ in judge_cells(chosen, reference, pool, self.options.limits):
+        limits, chosen_samples = self.options.limits, self.options.samples
+        rows = {cell: row for cell, row, _ in judge_cells(chosen, reference, pool, limits)}
+        if chosen_samples:
+            stream = real_samples.opened(chosen_samples, model)
+            if len(stream) > held_by(reference):
+                rows = on_all(stream, rows, self.basis, reference, pool, limits, self.on_samples)
+                self.notes = (*self.notes, ALL_RUN.format(len(stream)))
+        for cell, row in rows.items():
             if self.options.explain and row.outcome == "mismatch" and not artifact.quantized:
                 row = replace(row, explanation=explainer.explain(cell))
             yield row

@@ -58,17 +58,19 @@ class ForeignFile:
         """That of images in its format, or "" when there is none."""
         return USUAL_LAYOUT.get(self.format, "")
 
-    def run(self, given: Feeds) -> dict[str, Array]:
-        """Outputs for all samples in one batch, or in batches of the one size that the file takes."""
+    def run(self, given: Feeds, batch: int | None = None) -> dict[str, Array]:
+        """Outputs for all samples, ``batch`` at a time; None is all at once. A file of one batch size gets that."""
         count = len(next(iter(given.values())))
         fixed = fixed_batch(self.opened.inputs)
         whole = padded(given, fixed) if fixed else dict(given)
-        found = self.worker.call(session_child.run, whole, [fixed or count])
+        found = self.worker.call(session_child.run, whole, [fixed or batch or count])
         return {name: array[:count] for name, array in found.items()}
 
-    def answers(self, samples: Feeds, model: ModelSpec, artifact: Artifact) -> dict[str, Array]:
-        """Outputs in the names and layouts of ``model``, from samples that are so too."""
-        return source_outputs(self.run(feeds(samples, model, artifact)), model, artifact)
+    def answers(
+        self, samples: Feeds, model: ModelSpec, artifact: Artifact, batch: int | None = None
+    ) -> dict[str, Array]:
+        """Outputs in the names and layouts of ``model``, from samples that are so too; ``batch`` as in ``run``."""
+        return source_outputs(self.run(feeds(samples, model, artifact), batch), model, artifact)
 
     def artifact(self, inputs: Sequence[TensorSpec], outputs: Sequence[TensorSpec]) -> Artifact:
         """Its line in a manifest, with its tensors in the order of the model's."""

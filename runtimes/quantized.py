@@ -12,9 +12,10 @@ import numpy as np
 
 from runtimes.base import Array
 from runtimes.bundle import ModelSpec
+from runtimes.classes import Classes, counted
 from runtimes.parity import sqnr_db
 from runtimes.reference import Reference
-from runtimes.rows import Outcome, VerifyRow
+from runtimes.rows import VerifyRow
 from runtimes.statistics import decide_agreement
 
 # On generated inputs a quantiser leaves the range that it was calibrated for, and clips. An error of half the signal,
@@ -58,36 +59,39 @@ def tolerated(
     ratio = min(sqnr_db(y[usual], exact[usual]) for y, exact in pairs)
     row = replace(row, sqnr_db=ratio, max_noise_ratio=None, median_noise_ratio=None)
     if top1 is None:
-        outcome = _by_ratio(ratio, limits.min_sqnr_db, reference)
-        reason = f"quantised ({quantized}): SQNR {ratio:.1f} dB, {limits.min_sqnr_db:g} dB asked for"
-        if outcome == "inconclusive":
-            reason += (
-                ". It was calibrated on inputs unlike the generated ones: bring real ones with --samples"
-            )
-        return replace(row, outcome=outcome, reason=_joined(reason, row, outcome == "passed"))
-    exact = reference.heldout_y64[model.outputs[0].name]
-    agree = int((top1 == np.argmax(exact, axis=1)).sum())
-    decision = decide_agreement(agree, len(top1), limits.min_agreement)
+        return by_ratio(row, ratio, quantized, limits, reference.samples == "generated")
+    source_top1 = np.argmax(reference.heldout_y64[model.outputs[0].name], axis=1)
+    return by_classes(row, counted(top1, source_top1, reference.heldout_labels), ratio, quantized, limits)
+
+
+def by_ratio(
+    row: VerifyRow, ratio: float, quantized: str, limits: Limits, is_generated: bool = False
+) -> VerifyRow:
+    """The row of a file that is no classifier, or has no real samples, with this SQNR in dB."""
+    reason = f"quantised ({quantized}): SQNR {ratio:.1f} dB, {limits.min_sqnr_db:g} dB asked for"
+    if ratio >= limits.min_sqnr_db:
+        return replace(row, outcome="passed", reason=_joined(reason, row, True))
+    if is_generated and ratio >= UNLIKE_DB:
+        reason += ". It was calibrated on inputs unlike the generated ones: bring real ones with --samples"
+        return replace(row, outcome="inconclusive", reason=reason)
+    return replace(row, outcome="mismatch", reason=reason)
+
+
+def by_classes(row: VerifyRow, classes: Classes, ratio: float, quantized: str, limits: Limits) -> VerifyRow:
+    """The row of a classifier that named these classes of real samples."""
+    decision = decide_agreement(classes.same, classes.n, limits.min_agreement)
     more = f"; {decision.needed_n:,} samples would decide" if decision.needed_n else ""
     reason = (
-        f"quantised ({quantized}): the same class for {agree} of {len(top1)} samples, {limits.min_agreement:.2%} asked "
-        f"for with 95 % confidence{more}; SQNR {ratio:.1f} dB"
+        f"quantised ({quantized}): the same class for {classes.same:,} of {classes.n:,} samples, "
+        f"{limits.min_agreement:.2%} asked for with 95 % confidence{more}; SQNR {ratio:.1f} dB"
     )
+    passed = decision.outcome == "passed"
     return replace(
-        row,
-        outcome=decision.outcome,
-        reason=_joined(reason, row, decision.outcome == "passed"),
-        needed_n=decision.needed_n,
+        row, outcome=decision.outcome, reason=_joined(reason, row, passed), needed_n=decision.needed_n
     )
-
-
-def _by_ratio(ratio: float, required: float, reference: Reference) -> Outcome:
-    if ratio >= required:
-        return "passed"
-    return "inconclusive" if reference.samples == "generated" and ratio >= UNLIKE_DB else "mismatch"
 
 
 def _joined(reason: str, row: VerifyRow, passed: bool) -> str:
     """The figures, and what the row had remarked where that was no fault."""
-    remark = row.reason if row.outcome == "passed" else ""
+    remark = row.reason if row.outcome == "passed" and not row.reason.startswith("quantised (") else ""
     return f"{reason}. {remark}" if passed and remark else reason

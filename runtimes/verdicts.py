@@ -11,6 +11,7 @@ import numpy as np
 
 from runtimes.base import Array
 from runtimes.bundle import METADATA, Artifact, ModelSpec, TensorSpec
+from runtimes.classes import counted
 from runtimes.errors import (
     ChecksumError,
     FwexportError,
@@ -25,7 +26,6 @@ from runtimes.preprocess import to_layout
 from runtimes.quantization import real, stored
 from runtimes.reference import Reference
 from runtimes.rows import Outcome, VerifyRow
-from runtimes.statistics import clopper_pearson, mcnemar_p, paired_difference_interval
 
 # How an artifact is run, as reasons say it; each must give the same answers.
 AT_ONCE, UNEVEN, AGAIN = "all in one batch", "in batches of 1, 2, 3 and 7", "a second time"
@@ -92,21 +92,7 @@ def judged(
 
 def with_top1(row: VerifyRow, top1: Array, source_top1: Array, labels: Array) -> VerifyRow:
     """The row with what the classes of the same real samples say, all of shape (n,), n > 0; a label below 0 is unknown."""
-    n, same = len(top1), int(np.sum(top1 == source_top1))
-    row = replace(row, heldout_n=n, top1_agreement=same / n, top1_interval=clopper_pearson(same, n))
-    known = labels >= 0
-    if not known.any():
-        return row
-    right, source_right = top1[known] == labels[known], source_top1[known] == labels[known]
-    lost, gained = int(np.sum(source_right & ~right)), int(np.sum(right & ~source_right))
-    return replace(
-        row,
-        accuracy=float(np.mean(right)),
-        source_accuracy=float(np.mean(source_right)),
-        accuracy_change=(gained - lost) / len(right),
-        accuracy_change_interval=paired_difference_interval(lost, gained, len(right)),
-        mcnemar_p=mcnemar_p(lost, gained),
-    )
+    return counted(top1, source_top1, labels).onto(row)
 
 
 def smallest_sqnr_db(run: Mapping[str, Array], reference: Reference, model: ModelSpec) -> float | None:

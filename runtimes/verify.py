@@ -7,7 +7,7 @@ cannot run is a row that says why, and is never a passed one.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -200,6 +200,13 @@ def _verify_cell(
     if artifact.quantized:
         row = tolerated(row, runs, top1, judged_by, model, artifact.quantized, limits)
     return row, top1 if judged_by is reference else None
+
+
+def answers(cell: Cell, samples: Mapping[str, Array], pool: Pool) -> dict[str, Array]:
+    """What the cell's artifact gives for samples (n, ...), in the source's names and layouts."""
+    model, artifact = cell.bundle.manifest.model, cell.described
+    live, given = pool.session(cell), feeds(samples, model, artifact)
+    return source_outputs(_answers(live, given, [LARGE_BATCH], fixed_batch(artifact.inputs)), model, artifact)
 
 
 def _has_threads(live: Live) -> bool:

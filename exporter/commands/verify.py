@@ -138,7 +138,13 @@ def _file(
     chosen = PairOptions(pair["samples"], layout, devices, runtimes, limits, explain)
     with Converters() as converters, Pool() as pool:
         found = verify_pair(
-            given(str(a), about), b, chosen, converters, pool, lambda row: stage.step(_name(row))
+            given(str(a), about),
+            b,
+            chosen,
+            converters,
+            pool,
+            lambda row: stage.step(_name(row)),
+            lambda done, of: stage.step(f"{done:,} of {of:,} samples"),
         )
     if out is not None:
         save(make_folder(out) / VERIFY, found)

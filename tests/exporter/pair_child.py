@@ -13,7 +13,8 @@ TRAIN = 1400
 def write(folder: Path) -> None:
     """The classifier, an autoencoder, and their TF Lite files: float, changed, int8, uint8, dynamic range and float16.
 
-    ``changed.tflite`` has one weight of 0.1 % more; ``stale.keras`` is the classifier some epochs earlier.
+    ``changed.tflite`` has one weight of 0.1 % more, ``rare.tflite`` is wrong where a pixel is above 1.5, and
+    ``stale.keras`` is the classifier some epochs earlier.
     """
     import keras
     from sklearn.datasets import load_digits
@@ -31,6 +32,7 @@ def write(folder: Path) -> None:
     classifier.save(folder / "classifier.h5")
     np.savez(folder / "heldout.npz", image=images[TRAIN:], labels=labels[TRAIN:])
     _write_tflite(folder, "classifier", classifier, images[:200])
+    (folder / "rare.tflite").write_bytes(_converter(_rare(keras, classifier)).convert())
     weights = classifier.get_weights()
     place = np.unravel_index(np.argmax(np.abs(weights[0])), weights[0].shape)
     weights[0][place] *= 1.001
@@ -50,6 +52,12 @@ def _classifier(keras: Any) -> Any:
     x = layers.MaxPooling2D()(x)
     x = layers.Conv2D(16, 3, padding="same", activation="relu")(x)
     return keras.Model(image, layers.Dense(10, name="scores")(layers.Flatten()(x)))
+
+
+def _rare(keras: Any, classifier: Any) -> Any:
+    brightest = keras.layers.GlobalMaxPooling2D()(classifier.input)
+    excess = keras.layers.ReLU(threshold=1.5)(brightest)
+    return keras.Model(classifier.input, keras.layers.Add()([classifier.output, excess]))
 
 
 def _autoencoder(keras: Any) -> Any:

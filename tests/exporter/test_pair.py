@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -223,3 +224,36 @@ def test_a_damaged_file_is_no_model(files: Path, tmp_path: Path) -> None:
     (tmp_path / "cut.tflite").write_bytes(content[: len(content) // 2])
     done = fwexport("verify", files / "classifier_float.tflite", tmp_path / "cut.tflite")
     assert done.returncode == 4, done
+
+
+def test_all_of_many_samples_count_in_the_memory_of_few(verify: Verify, files: Path, tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    with np.load(files / "heldout.npz") as whole:
+        images, labels = whole["image"], whole["labels"]
+    peaks = []
+    for count in (3_000, 15_000):
+        rows = random.integers(0, len(images), count)
+        noisy = images[rows] + random.normal(0, 0.03, (count, 8, 8, 1)).astype(np.float32)
+        np.savez(tmp_path / "many.npz", image=noisy, labels=labels[rows])
+        tracemalloc.start()
+        [row] = verify(
+            files / "classifier_float.tflite", files / "classifier_float.tflite", tmp_path / "many.npz"
+        )
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+        assert (row.outcome, row.heldout_n, row.top1_agreement) == ("passed", count, 1.0)
+    assert peaks[1] < peaks[0] + 1_000_000, peaks
+
+
+def test_one_sample_among_many_is_found(verify: Verify, files: Path, tmp_path: Path) -> None:
+    with np.load(files / "heldout.npz") as whole:
+        images = np.repeat(whole["image"], 8, axis=0)
+    pair = (files / "classifier_float.tflite", files / "rare.tflite", tmp_path / "many.npz")
+    np.savez(tmp_path / "many.npz", image=images)
+    [row] = verify(*pair)
+    assert (row.outcome, row.heldout_n) == ("passed", len(images))
+    images[1235, 4, 4] = 2.0
+    np.savez(tmp_path / "many.npz", image=images)
+    [row] = verify(*pair)
+    assert row.outcome == "mismatch"
+    assert f"of all {len(images):,} samples" in row.reason
