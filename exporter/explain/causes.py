@@ -52,6 +52,9 @@ def causes_of(
     causes += on_inputs(run, y, reference, model, SECONDS * INPUTS_SHARE, notes)
     if causes:
         return causes, notes
+    mixed = alone(run, reference, model)
+    if mixed is not None:
+        return [mixed], notes
     random = on_runs(y, run(reference.inputs), reference, model)
     if random:
         return random, notes
@@ -72,6 +75,18 @@ def causes_of(
         SECONDS - (time.monotonic() - begin),
     )
     return found.causes, [*notes, *found.notes]
+
+
+def alone(run: Run, reference: Reference, model: ModelSpec) -> Cause | None:
+    """Whether samples that are wrong in a batch are right when each is run alone."""
+    chosen = np.unique(np.linspace(0, len(reference) - 1, FEW).round().astype(int))
+    found = [run({name: array[row : row + 1] for name, array in reference.inputs.items()}) for row in chosen]
+    y = {name: np.concatenate([each[name] for each in found]) for name in found[0]}
+    judgement = all_passed(y, reference.part(chosen, np.arange(0)), model)
+    if not judgement.passed:
+        return None
+    detail = "each sample is right when it is run alone: what is computed for one depends on the others"
+    return Cause("batch mixed", "inputs", detail, judgement.max_ratio)
 
 
 def on_inputs(

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
 from exporter.explain.operators import ACTIVATIONS, Op, compute
 from runtimes.base import Array
 
+PadMode = Literal["reflect", "edge", "wrap"]
 Rounding = Callable[[Array], Array]
 
 FP16_MAX = 65504.0
@@ -130,6 +132,24 @@ def _windows() -> Iterator[Fault]:
         for sign, side in ((-1, "end"), (1, "start")):
             detail = f"one pixel of the padding of {where} is at the {side} instead"
             yield Fault("padding off by one", detail, is_window, shifted(tuple(sign * n for n in amount)))
+    for mode, said in _PADDINGS.items():
+        detail = f"the padding {said} instead of being zero"
+        yield Fault(
+            "another padding", detail, lambda op: is_window(op) and op.kind != "pool", _padded_by(mode)
+        )
+    yield Fault(
+        "dilation dropped",
+        "the kernel is not dilated",
+        lambda op: op.kind == "convolution" and max(op.values["dilations"]) > 1,
+        _undilated,
+    )
+    for place, detail in ((0, "dealt out to the groups in turn"), (1, "taken in turn from as many groups")):
+        yield Fault(
+            "groups interleaved",
+            f"the channels are {detail}, not in blocks",
+            lambda op: op.kind == "convolution" and op.values["groups"] > 1 < op.values["weight"].shape[1],
+            _interleaved(place),
+        )
     pool = _kind("pool")
     yield Fault(
         "pooling counts padding",
@@ -149,6 +169,42 @@ def _windows() -> Iterator[Fault]:
         pool,
         lambda op, _: op.but(mode="average" if op.values["mode"] == "max" else "max"),
     )
+
+
+_PADDINGS: dict[PadMode, str] = {
+    "reflect": "mirrors the image",
+    "edge": "repeats the border",
+    "wrap": "wraps around",
+}
+
+
+def _padded_by(mode: PadMode) -> Callable[[Op, float], Op | Array]:
+    def change(op: Op, _: float) -> Op | Array:
+        pads = [(max(0, low), max(0, high)) for low, high in op.values["pads"]]
+        x = np.pad(op.x[0], [(0, 0), (0, 0), *pads], mode=mode)
+        return x if op.kind == "pad" else op.but(x, pads=tuple((0, 0) for _ in pads))
+
+    return change
+
+
+def _undilated(op: Op, _: float) -> Op:
+    """With so much less padding that the result has the same size."""
+    less = [
+        (k - 1) * (d - 1) for k, d in zip(op.values["weight"].shape[2:], op.values["dilations"], strict=True)
+    ]
+    pads = tuple(
+        (low - n // 2, high - (n - n // 2)) for (low, high), n in zip(op.values["pads"], less, strict=True)
+    )
+    return op.but(pads=pads, dilations=(1,) * len(less))
+
+
+def _interleaved(place: int) -> Callable[[Op, float], Op]:
+    def change(op: Op, _: float) -> Op:
+        x, groups = op.x[0], op.values["groups"]
+        sizes = (groups, -1) if place else (-1, groups)
+        return op.but(x.reshape(len(x), *sizes, *x.shape[2:]).swapaxes(1, 2).reshape(x.shape))
+
+    return change
 
 
 def _resizes() -> Iterator[Fault]:

@@ -36,7 +36,11 @@ TUNING_STEPS = 40
 TUNING_CHECK, TUNING_GAIN = 6, 2.0
 GOLDEN = (5**0.5 - 1) / 2
 
-_MODULES = {"torch": "exporter.explain.torch_operators", "keras": "exporter.explain.keras_operators"}
+_MODULES = {
+    "torch": "exporter.explain.torch_operators",
+    "keras": "exporter.explain.keras_operators",
+    "onnx": "exporter.explain.onnx_operators",
+}
 
 Change = Callable[[Op], Op | Array]
 
@@ -140,7 +144,7 @@ def source_causes(
 
 
 def search(source: Source, artifact: Artifact, layers: Sequence[str], seconds: float) -> Found:
-    """Try every hypothesis, in phases; the first phase that finds something is the last."""
+    """Try every hypothesis, in phases; the first that finds something is the last. In the last, one cause is enough."""
     end, told = time.monotonic() + seconds, set()
     kinds = {spec.name: spec.kind for spec in source.outputs}
     few = artifact.part(_telling(artifact, kinds))
@@ -151,7 +155,8 @@ def search(source: Source, artifact: Artifact, layers: Sequence[str], seconds: f
     if artifact.judged(_run(source, artifact, {}, whole=True), kinds).passed:
         found.notes.append("the source itself predicts what the artifact does")
         return found
-    for phase in (_singles(ops, named), _everywhere(ops), _singles(ops, range(len(ops)), but=named)):
+    last = _singles(ops, range(len(ops)), but=named)
+    for phase in (_singles(ops, named), _everywhere(ops), last):
         for trial in phase:
             if time.monotonic() > end:
                 found.notes.append(f"not every fault of the source was tried: {seconds:.0f} s were over")
@@ -165,6 +170,8 @@ def search(source: Source, artifact: Artifact, layers: Sequence[str], seconds: f
             if cause is not None:
                 told.add(trial.same)
                 found.causes.append(cause)
+                if phase is last:
+                    return found
         if found.causes:
             return found
     return found

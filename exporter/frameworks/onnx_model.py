@@ -172,14 +172,19 @@ def _tensors(graph: Any) -> Iterator[Any]:
                 yield from _tensors(attribute.g)
 
 
-def evaluator(model: Any) -> Callable[[Feeds], list[Array]]:
+def reference_evaluator(model: Any) -> Any:
     """ONNX's own reference implementation of a model. Raises ConversionError for an operator that it lacks."""
     from onnx.reference import ReferenceEvaluator
 
     try:
-        reference = ReferenceEvaluator(model)
+        return ReferenceEvaluator(model)
     except Exception as error:
         raise ConversionError(f"ONNX's reference implementation cannot run this model: {error}") from error
+
+
+def evaluator(model: Any) -> Callable[[Feeds], list[Array]]:
+    """What ``reference_evaluator`` gives for inputs by name, in the order of the outputs."""
+    reference = reference_evaluator(model)
     return lambda feeds: [np.asarray(value) for value in reference.run(None, dict(feeds))]
 
 

@@ -37,6 +37,7 @@ class Net(nn.Module):
         self.pool2 = nn.MaxPool2d(3, 2)
         self.conv3 = nn.Conv2d(16, 8, 3, padding=1)
         self.gelu = nn.GELU(approximate="tanh")
+        self.conv4 = nn.Conv2d(8, 8, 3, padding=2, dilation=2, groups=2)
         self.dense1 = nn.Linear(128, 16)
         self.norm = nn.LayerNorm(16)
         self.swish = nn.Hardswish()
@@ -48,7 +49,7 @@ class Net(nn.Module):
         x = self.pool1(self.relu(self.bn1(self.conv1(image))))
         y = functional.leaky_relu(self.bn2(self.conv2(x)), 0.2) + x
         x = self.gelu(self.conv3(self.up(torch.cat([x, y], 1))))
-        x = self.pool2(x).flatten(1)
+        x = self.pool2(self.conv4(x)).flatten(1)
         x = self.swish(self.norm(self.dense1(x)))
         return self.dense3(self.dropout(torch.relu(self.dense2(x))))
 
@@ -243,6 +244,15 @@ PLANTED = {
     "epsilon-layer-norm": Planted(edit(norm__eps=1e-2), "another epsilon", "norm: epsilon is 0.01", ("norm",)),
     "padding": Planted(
         lambda m: setattr(m, "conv1", ShiftedPadding(m.conv1)), "padding off by one", "conv1: one pixel", ("conv1",)
+    ),
+    "padding-mirrored": Planted(
+        edit(conv3__padding_mode="reflect", conv3___reversed_padding_repeated_twice=(1, 1, 1, 1)),
+        *("another padding", "conv3: the padding mirrors", ("conv3",)),
+    ),
+    "dilation": Planted(edit(conv4__dilation=1, conv4__padding=1), "dilation dropped", "conv4", ("conv4",)),
+    "groups": Planted(
+        lambda m: setattr(m, "gelu", nn.Sequential(m.gelu, nn.ChannelShuffle(2))),
+        *("groups interleaved", "conv4: the channels", ("conv4",)),
     ),
     "align-corners": Planted(edit(up__align_corners=True), "align corners", "up: resized with aligned corners", ("up",)),
     "nearest": Planted(edit(up__mode="nearest"), "another resize", "up: nearest", ("up",)),
