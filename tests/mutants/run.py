@@ -24,6 +24,7 @@ from typing import TypeVar
 
 from exporter.console import stderr, stdout
 from exporter.converters import Converters
+from exporter.explain import causes
 from exporter.explain.stage import Explainer, source_of
 from runtimes.base import runtime
 from runtimes.bundle import Bundle
@@ -61,6 +62,8 @@ from tests.zoo.run import DISTRIBUTIONS, Zoo
 from tests.zoo.sessions import SharedPool
 
 RESULTS = "mutants.json"
+# What the search for a cause may take in a row, where there is one to be found.
+SECONDS = 20.0
 LONGEST = 400
 
 Item = TypeVar("Item")
@@ -169,6 +172,7 @@ class Mutants:
         self, bundle: Bundle, chosen: Sequence[Cell], kind: Kind | None = None, explained: Sequence[str] = ()
     ) -> tuple[Row, ...]:
         reference = open_reference(bundle.folder / REFERENCE)
+        causes.SECONDS = SECONDS if kind and kind.causes else 0.0
         explainer = Explainer(source_of(bundle), reference, self.pool, self.explaining)
         rows = []
         for cell, row, _ in judge_cells(chosen, reference, self.pool):
