@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 
 from exporter import describe, real_samples, samples
+from exporter.closest_samples import closest
 from exporter.converters import Converters
 from exporter.source_folder import SCHEMA, SOURCE, SourceFile, open_source, save_source
 from exporter.source_kind import Given, recognise, source_kind
@@ -64,6 +65,14 @@ def bring(given: Given, chosen_samples: str | None, folder: Path, converters: Co
         notes=brought.notes + found.notes,
     )
     save_source(folder, source)
+    if chosen_samples and model.outputs[0].kind in ("logits", "probabilities"):
+        total = len(real_samples.opened(chosen_samples, model))
+        if total > len(found.labels):
+            near = converters.get(source.loader.PROCESS).call(closest, folder, chosen_samples)
+            found = replace(found, closest=near.inputs)
+            note = f"the smallest margins are those of {near.seen:,} of {total:,} samples"
+            source = replace(source, notes=(*source.notes, note))
+            save_source(folder, source)
     samples.write_samples(folder, found)
     return source
 

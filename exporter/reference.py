@@ -33,6 +33,7 @@ def write_reference(folder: Path, out: Path) -> None:
         source.model.outputs,
         generated=samples.generated,
         notes=source.notes,
+        closest=samples.closest,
     )
     save_reference(out, reference)
 

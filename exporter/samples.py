@@ -8,12 +8,13 @@ or the model's inputs as they are, in the source's layout:
 
     input:<name>     (n, ...) of the input's dtype                     labels (n,) int64, -1 unknown
     generated        bool: nobody's data, but seeded noise
+    closest:<name>   (k, ...) more of them, of the smallest margins among many; may be missing
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -33,12 +34,16 @@ MAX_INTEGER = 2
 
 @dataclass(frozen=True)
 class Samples:
-    """Inputs by name, (n, ...) in the source's layout; labels (n,) int64, -1 unknown."""
+    """Inputs by name, (n, ...) in the source's layout; labels (n,) int64, -1 unknown.
+
+    ``closest`` are further inputs (k, ...), picked for their small margins, so that they say nothing of a share.
+    """
 
     inputs: dict[str, Array]
     labels: Array
     generated: bool = False
     notes: tuple[str, ...] = ()
+    closest: dict[str, Array] = field(default_factory=dict)
 
 
 def read_samples(folder: Path) -> Samples:
@@ -53,7 +58,12 @@ def read_samples(folder: Path) -> Samples:
             images = preprocess.apply(arrays["images"], model.preprocessing)
             return Samples({spec.name: preprocess.to_layout(images, "NHWC", spec.layout)}, labels)
         inputs = {spec.name: arrays[f"input:{spec.name}"] for spec in model.inputs}
-        return Samples(inputs, labels, bool(arrays["generated"]))
+        hard = {
+            spec.name: arrays[f"closest:{spec.name}"]
+            for spec in model.inputs
+            if f"closest:{spec.name}" in arrays
+        }
+        return Samples(inputs, labels, bool(arrays["generated"]), closest=hard)
     except (OSError, ValueError, KeyError) as error:
         raise UsageError(f"{folder / HELDOUT} cannot be read ({error}). Bring the source again.") from None
 
@@ -61,6 +71,7 @@ def read_samples(folder: Path) -> Samples:
 def write_samples(folder: Path, samples: Samples) -> None:
     """Write ``heldout.npz``."""
     arrays = {f"input:{name}": array for name, array in samples.inputs.items()}
+    arrays |= {f"closest:{name}": array for name, array in samples.closest.items()}
     write_npz(
         folder / HELDOUT, {**arrays, "labels": samples.labels, "generated": np.array(samples.generated)}
     )

@@ -17,6 +17,7 @@ import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Literal
 
 import numpy as np
@@ -128,13 +129,14 @@ def build(
     generated: bool = False,
     notes: Sequence[str] = (),
     exact: Variant = FLOAT64,
+    closest: Feeds = MappingProxyType({}),
 ) -> Reference:
     """Run the source in float64 and in each of ``runs``, on samples picked from ``heldout``.
 
     ``heldout`` holds preprocessed samples in the source's layout, shape (m, ...); ``labels`` is (m,) int64.
     ``generated`` ones are judged like real ones, but say nothing of accuracy; nor does a model that does not classify.
     Fewer samples are taken when the reference would pass 60 s or 32 MB, and a note says so, but no fewer than 4 and as
-    many sentinels. Another ``exact`` than float64 makes an estimate of what cannot be measured: see
+    many sentinels. ``closest`` are more samples of small margins, of many that ``heldout`` is a part of. Another ``exact`` than float64 makes an estimate of what cannot be measured: see
     ``runtimes.estimate``.
     """
     notes = list(notes)
@@ -154,8 +156,13 @@ def build(
     pool64 = _as_float64(run_in_batches(source, pool, 32))
     chosen, roles = choose_samples(pool64[outputs[0].name], outputs[0].kind)
     extra = _last(sentinels(pool), max(FEWEST, MAX_BYTES // 4 // cost.nbytes))
+    if closest:
+        chosen, roles = chosen[roles == "real"], roles[roles == "real"]
+        extra = {name: np.concatenate([array, extra[name]]) for name, array in closest.items()}
     inputs = {name: np.concatenate([pool[name][chosen], extra[name]]) for name in pool}
-    all_roles = np.concatenate([roles, np.full(len(next(iter(extra.values()))), "sentinel")])
+    margin = len(next(iter(closest.values()))) if closest else 0
+    more = ["margin"] * margin + ["sentinel"] * (len(next(iter(extra.values()))) - margin)
+    all_roles = np.concatenate([roles, more])
     extra64 = _as_float64(run_in_batches(source, extra, 32))
     y64 = {name: np.concatenate([pool64[name][chosen], extra64[name]]) for name in pool64}
     results = []

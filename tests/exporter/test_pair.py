@@ -13,13 +13,19 @@ import pair_child
 import pytest
 from conftest import fwexport
 
+from exporter import real_samples
+from exporter.bring import bring
 from exporter.converters import Converters
 from exporter.pair import PairOptions, verify_pair
+from exporter.reference import exact_outputs
+from exporter.samples import read_samples
 from exporter.source_kind import Given
 from runtimes.client import Worker
+from runtimes.parity import margins
 from runtimes.pool import Pool
 from runtimes.quantized import Limits
 from runtimes.rows import VerifyRow
+from runtimes.tally import KEPT
 
 
 @pytest.fixture(scope="session")
@@ -40,12 +46,12 @@ class Verify:
     """``fwexport verify A B`` with the frameworks' children kept from test to test."""
 
     def __init__(self, converters: Converters) -> None:
-        self._converters = converters
+        self.converters = converters
 
     def __call__(self, a: Path, b: Path, samples: Path | None = None, **limits: float) -> list[VerifyRow]:
         options = PairOptions(f"npz:{samples}" if samples else None, limits=Limits(**limits))
         with Pool() as pool:
-            return list(verify_pair(Given(str(a)), b, options, self._converters, pool).rows)
+            return list(verify_pair(Given(str(a)), b, options, self.converters, pool).rows)
 
 
 @pytest.fixture(scope="module")
@@ -257,3 +263,20 @@ def test_one_sample_among_many_is_found(verify: Verify, files: Path, tmp_path: P
     [row] = verify(*pair)
     assert row.outcome == "mismatch"
     assert f"of all {len(images):,} samples" in row.reason
+
+
+def test_a_build_finds_the_smallest_margins_of_all_samples(
+    verify: Verify, files: Path, tmp_path: Path
+) -> None:
+    with np.load(files / "heldout.npz") as whole:
+        images = np.concatenate([whole["image"] + np.float32(step / 64) for step in range(7)])
+    np.savez(tmp_path / "many.npz", image=images)
+    given = Given(str(files / "classifier.keras"))
+    source = bring(given, f"npz:{tmp_path / 'many.npz'}", tmp_path / "source", verify.converters)
+    found = read_samples(tmp_path / "source")
+    assert len(found.labels) == real_samples.MOST
+    assert f"the smallest margins are those of {len(images):,} of {len(images):,} samples" in source.notes
+    scores = verify.converters.get("tensorflow").call(exact_outputs, tmp_path / "source", {"image": images})
+    best = np.argsort(margins(scores[source.model.outputs[0].name]))[:KEPT]
+    wanted = {images[row].tobytes() for row in best[: KEPT // 2]}
+    assert wanted <= {image.tobytes() for image in found.closest["image"]}

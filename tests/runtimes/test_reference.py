@@ -10,6 +10,7 @@ import pytest
 from runtimes.base import Array, Feeds, Session
 from runtimes.bundle import TensorSpec
 from runtimes.errors import UsageError
+from runtimes.parity import margins
 from runtimes.reference import (
     MAX_BYTES,
     Variant,
@@ -160,3 +161,18 @@ def test_a_slow_runtime_is_judged_on_a_part_that_has_every_role() -> None:
     assert np.array_equal(part.y64["y"], whole.y64["y"][at])
     assert np.array_equal(part.noise["y"], whole.noise["y"][at])
     assert len(affordable(whole, 1e6)) == FEWEST
+
+
+def test_the_closest_of_many_take_the_place_of_those_of_a_part() -> None:
+    many = heldout(3000)[0]["x"]
+    scores = Linear(Variant()).run({"x": many})["y"]
+    near = many[np.argsort(margins(scores))[:5]]
+    made = build(Linear, *heldout(200), variants(1, False), (Y,), closest={"x": near})
+    assert list(made.roles).count("real") == 64
+    np.testing.assert_array_equal(made.inputs["x"][made.roles == "margin"], near)
+    exact = Linear(Variant(precision="float64")).run({"x": near})["y"]
+    np.testing.assert_allclose(made.y64["y"][made.roles == "margin"], exact, rtol=1e-12)
+    assert list(made.roles).count("sentinel") == list(
+        build(Linear, *heldout(200), variants(1, False), (Y,)).roles
+    ).count("sentinel")
+    assert len(made.heldout_labels) == 200
