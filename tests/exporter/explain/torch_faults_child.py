@@ -167,6 +167,12 @@ def exchanged(model: Any) -> None:
     one.weight, other.weight = other.weight, one.weight
 
 
+def mirrored(model: Any) -> None:
+    weight, bias = model.conv3.weight, model.conv3.bias
+    model.conv3 = nn.Conv2d(16, 8, 3, padding=1, padding_mode="reflect")
+    model.conv3.weight, model.conv3.bias = weight, bias
+
+
 def folded_bf16(model: Any) -> None:
     """Batch norms folded into their convolutions, whose weights then are bfloat16."""
     body = model.body
@@ -245,10 +251,7 @@ PLANTED = {
     "padding": Planted(
         lambda m: setattr(m, "conv1", ShiftedPadding(m.conv1)), "padding off by one", "conv1: one pixel", ("conv1",)
     ),
-    "padding-mirrored": Planted(
-        edit(conv3__padding_mode="reflect", conv3___reversed_padding_repeated_twice=(1, 1, 1, 1)),
-        *("another padding", "conv3: the padding mirrors", ("conv3",)),
-    ),
+    "padding-mirrored": Planted(mirrored, "another padding", "conv3: the padding mirrors", ("conv3",)),
     "dilation": Planted(edit(conv4__dilation=1, conv4__padding=1), "dilation dropped", "conv4", ("conv4",)),
     "groups": Planted(
         lambda m: setattr(m, "gelu", nn.Sequential(m.gelu, nn.ChannelShuffle(2))),
@@ -281,7 +284,8 @@ PLANTED = {
     "exchanged": Planted(exchanged, "another layer's weights", "have each other's weights", ("body.0",), alike),
     "fp16": Planted(lambda m: m.half().float() and None, "truncated weights", "all parameters and statistics are float16", ("conv1",)),
     "bf16-one": Planted(
-        weight("dense1", lambda w: w.bfloat16().float()), "truncated weights", "dense1: the weights are bfloat16"
+        weight("dense1", lambda w: w.bfloat16().float()),
+        *("truncated weights", "dense1: the weights are bfloat16", ("dense1",)),
     ),
     "decimals": Planted(
         weight("conv3", lambda w: torch.round(w, decimals=4)), "truncated weights", "to 4 decimals", ("conv3",)
