@@ -53,9 +53,7 @@ def first_layer(layers: Sequence[SourceLayer], tensors: Mapping[str, Array]) -> 
     first = next((layer for layer in wrong if all(name in right for name in layer.inputs)), None)
     if first is None:
         return Divergence((), layers[-1].name if layers else "", errors)
-    by_name = {layer.name: layer for layer in wrong}
-    distance = {name: candidates.distance(by_name[name], tensor) for name, tensor in shown.items()}
-    span = _span(first, wrong, shown, distance)
+    span = _span(first, wrong, shown, candidates)
     return Divergence(tuple(span), first.inputs[-1] if first.inputs else "", errors)
 
 
@@ -110,7 +108,10 @@ def _forgets(layer: SourceLayer, given: SourceLayer) -> bool:
 
 
 def _span(
-    first: SourceLayer, wrong: Sequence[SourceLayer], shown: Mapping[str, str], errors: Mapping[str, float]
+    first: SourceLayer,
+    wrong: Sequence[SourceLayer],
+    shown: Mapping[str, str],
+    candidates: _Candidates,
 ) -> list[str]:
     """From the first wrong layer along those that it feeds, to the first that the artifact shows.
 
@@ -118,18 +119,18 @@ def _span(
     value of that layer but what the artifact computes on the way to the next. Where the artifact shows none, the span ends
     at the first layer that computes something.
     """
-    reached, span, end = {first.name}, [first], 0
+    reached, span, end, before = {first.name}, [first], 0, 0.0
     for layer in (first, *wrong[wrong.index(first) + 1 :]):
         if layer is not first and reached.isdisjoint(layer.inputs):
             continue
         if layer is not first:
             reached.add(layer.name)
             span.append(layer)
-        if layer.name in shown:
-            last = span[end - 1].name if end else ""
-            if end and errors[layer.name] * SHRINKS > errors[last]:
+        if layer.name in shown and not candidates.is_scaled(layer, shown[layer.name]):
+            error = candidates.distance(layer, shown[layer.name])
+            if end and error * SHRINKS > before:
                 break
-            end = len(span)
+            end, before = len(span), error
     if not end:
         end = 1 + next((number for number, layer in enumerate(span) if not layer.moves), 0)
     return [layer.name for layer in span[:end]]
@@ -176,6 +177,23 @@ class _Candidates:
         forms = _forms(self._tensors[tensor], layer)
         found = [float(np.linalg.norm(_wide(form[0]).ravel() - target)) / scale for form in forms]
         return min((one for one in found if np.isfinite(one)), default=np.inf)
+
+    def is_scaled(self, layer: SourceLayer, tensor: str) -> bool:
+        """Whether it is a layer norm before its scale and offset, which a converter has folded into the next layer.
+
+        The layer is then a line through the tensor's numbers for each feature, and may well be right.
+        """
+        if "layernorm" not in layer.op.lower().replace("_", "") or layer.y64.ndim < 2:
+            return False
+        want = layer.y64.reshape(-1, layer.y64.shape[-1])
+        allowed = MAX_RATIO * float(np.linalg.norm(layer.noise))
+        for form in _forms(self._tensors[tensor], layer):
+            got = _wide(form).reshape(want.shape)
+            one, other = got - got.mean(axis=0), want - want.mean(axis=0)
+            slope = (one * other).sum(axis=0) / np.maximum((one * one).sum(axis=0), np.finfo(float).tiny)
+            if float(np.linalg.norm(one * slope - other)) <= allowed:
+                return True
+        return False
 
     def shown(self, layers: Sequence[SourceLayer], used: set[str]) -> dict[str, str]:
         """The tensor that shows each layer, of those that are not ``used``: each shows one layer at most."""

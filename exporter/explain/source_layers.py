@@ -106,6 +106,26 @@ def joined(exact: Sequence[Value], runs: Sequence[Mapping[str, Array]], real: Ar
     return list(found.values())
 
 
+def leading_to(layers: Sequence[SourceLayer], outputs: Sequence[Array]) -> list[SourceLayer]:
+    """The layers from which one of the outputs, each (n, ...) in float64, is computed; all where no layer is an output.
+
+    What a network computes and does not use, no artifact needs to have.
+    """
+    ends = {
+        layer.name
+        for layer in layers
+        for y64 in outputs
+        if layer.y64.size == y64.size and np.allclose(layer.y64.ravel(), y64.ravel(), 1e-9, 0)
+    }
+    if not ends:
+        return list(layers)
+    used: set[str] = set()
+    for layer in reversed(layers):
+        if layer.name in ends or layer.name in used:
+            used.update((layer.name, *layer.inputs))
+    return [layer for layer in layers if layer.name in used]
+
+
 def _noise(y64: Array, runs: Sequence[Array], real: Array) -> Array | None:
     """``n`` of each sample, shape (n,); None where the runs say nothing of it, or differ so much that they hide any fault."""
     if y64.dtype != np.float64 or y64.ndim == 0 or len(y64) != len(real) or not np.isfinite(y64).all():
@@ -126,22 +146,27 @@ def _moves(y: Array, given: Array) -> bool:
 
 
 def _run(run: Run, feeds: Feeds, fixed: int | None, batch: int | None) -> list[Value]:
-    """The values for all samples, run ``batch`` at a time, or as many as the source takes."""
+    """The values for all samples, run ``batch`` at a time, or as many as the source takes; a row for each sample."""
     total = len(next(iter(feeds.values())))
     size = fixed or batch or total
     whole = padded(feeds, fixed) if fixed else feeds
     parts = [
         run({name: array[at : at + size] for name, array in whole.items()}) for at in range(0, total, size)
     ]
-    if len(parts) == 1:
-        return [
-            replace(value, array=value.array[:total]) if value.array.ndim else value for value in parts[0]
-        ]
     return [
-        replace(values[0], array=np.concatenate([value.array for value in values])[:total])
+        replace(values[0], array=np.concatenate([_by_sample(value.array, size) for value in values])[:total])
         for values in zip(*parts, strict=True)
-        if values[0].array.ndim
     ]
+
+
+def _by_sample(array: Array, samples: int) -> Array:
+    """The array with samples along its first axis, where a network has put other things there too, such as windows.
+
+    Nothing is left of one whose first axis is no multiple of the samples.
+    """
+    if not array.ndim or len(array) % samples:
+        return array[:0] if array.ndim else array.reshape(1)[:0]
+    return array if len(array) == samples else array.reshape(samples, -1, *array.shape[1:])
 
 
 def _first(feeds: Feeds, count: int) -> dict[str, Array]:

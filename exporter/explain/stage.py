@@ -14,7 +14,7 @@ import numpy as np
 from exporter.converters import Converters
 from exporter.explain.causes import causes_of
 from exporter.explain.first_layer import Divergence, closest_tensor, first_layer
-from exporter.explain.source_layers import SourceLayer, layers
+from exporter.explain.source_layers import SourceLayer, layers, leading_to
 from exporter.source_folder import open_source
 from runtimes import session_child
 from runtimes.base import Array, SessionOptions
@@ -93,6 +93,7 @@ class Explainer:
             rows = samples(y, self._reference, cell.bundle.manifest.model)
             source = self._source_layers(rows)
             used = rows[: len(source[0].y64)] if source else rows[:1]
+            source = leading_to(source, [y64[used] for y64 in self._reference.y64.values()])
             traced = _trace(cell, self._reference, used, self._pool)
             found = first_layer(source, traced)
             notes += _remarks(found, y, traced, used, self._reference, cell.bundle.manifest.model)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from exporter.explain.first_layer import closest_tensor, first_layer, named_after
-from exporter.explain.source_layers import SourceLayer, Value, joined
+from exporter.explain.source_layers import SourceLayer, Value, joined, leading_to
 from runtimes.base import Array
 
 SAMPLES, EPS = 3, 2.0**-24
@@ -141,6 +143,14 @@ def test_a_value_that_a_float32_run_lacks_is_bridged() -> None:
     assert "norm" not in {layer.name for layer in layers}
     assert next(layer for layer in layers if layer.name == "relu").inputs == ("conv",)
     assert next(layer for layer in layers if layer.name == "flatten").moves
+
+
+def test_what_the_network_does_not_use_is_left_out() -> None:
+    layers = source()
+    unused = replace(layers[2], name="unused", inputs=("norm",))
+    found = leading_to([*layers, unused], [layers[-1].y64.copy()])
+    assert [layer.name for layer in found] == [layer.name for layer in layers]
+    assert leading_to([*layers, unused], [np.zeros((SAMPLES, 7))])[-1] is unused
 
 
 def test_a_tensor_is_found_by_its_values_alone() -> None:
