@@ -18,8 +18,9 @@ from exporter.bring import bring
 from exporter.converters import Converters
 from exporter.pair import PairOptions, verify_pair
 from exporter.reference import exact_outputs
-from exporter.samples import read_samples
+from exporter.samples import generated, read_samples
 from exporter.source_kind import Given
+from runtimes.bundle import ModelSpec, TensorSpec
 from runtimes.client import Worker
 from runtimes.parity import margins
 from runtimes.pool import Pool
@@ -280,3 +281,13 @@ def test_a_build_finds_the_smallest_margins_of_all_samples(
     best = np.argsort(margins(scores[source.model.outputs[0].name]))[:KEPT]
     wanted = {images[row].tobytes() for row in best[: KEPT // 2]}
     assert wanted <= {image.tobytes() for image in found.closest["image"]}
+
+
+def test_generated_inputs_fill_the_range_of_a_quantised_input() -> None:
+    image = TensorSpec("image", "float32", (None, 3, 8, 8), "NCHW", "image")
+    noise = TensorSpec("noise", "float32", (None, 5))
+    model = ModelSpec("net", (image, noise), (TensorSpec("y", "float32", (None, 2)),))
+    made = generated(model, {"image": (-1.0, 1.0), "noise": (0.0, 255.0)})
+    assert [made.inputs["image"].min(), made.inputs["image"].max()] == [-1.0, 1.0]
+    assert [made.inputs["noise"].min(), made.inputs["noise"].max()] == [0.0, 255.0]
+    assert 0 <= generated(model).inputs["image"].min() <= generated(model).inputs["image"].max() <= 1
