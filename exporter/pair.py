@@ -20,6 +20,7 @@ from exporter.source_kind import Given
 from runtimes import machine
 from runtimes.bundle import MANIFEST, SCHEMA, Artifact, Bundle, Manifest, ModelSpec, Source
 from runtimes.errors import FwexportError, UnavailableError, UsageError
+from runtimes.estimate import not_known
 from runtimes.files import digest, size_of
 from runtimes.foreign import ForeignFile
 from runtimes.formats import FILES, recognise, recognised
@@ -123,16 +124,22 @@ class _Pair:
                 artifact = replace(artifact, quantized=f"{self.basis.quantized}, in the reference")
             chosen = self._cells(replace(model, outputs=outputs.model), artifact)
             file.give_to(pool, chosen)
-        explainer = Explainer(self.basis.source, reference, pool, self.converters)
-        limits, chosen_samples = self.options.limits, self.options.samples
+        yield from self._judged(chosen, reference, pool)
+
+    def _judged(self, chosen: list[Cell], reference: Reference, pool: Pool) -> Iterator[VerifyRow]:
+        """The rows of these cells, on every sample that was brought, and explained where that was asked for."""
+        limits, options = self.options.limits, self.options
         rows = {cell: row for cell, row, _ in judge_cells(chosen, reference, pool, limits)}
-        if chosen_samples:
-            stream = real_samples.opened(chosen_samples, model)
+        if options.samples:
+            stream = real_samples.opened(options.samples, chosen[0].bundle.manifest.model)
             if len(stream) > held_by(reference):
                 rows = on_all(stream, rows, self.basis, reference, pool, limits, self.on_samples)
                 self.notes = (*self.notes, ALL_RUN.format(len(stream)))
+        explainer = Explainer(self.basis.source, reference, pool, self.converters)
         for cell, row in rows.items():
-            if self.options.explain and row.outcome == "mismatch" and not artifact.quantized:
+            if self.basis.source is None:
+                row = not_known(row, reference.inputs)
+            if options.explain and row.outcome == "mismatch" and not cell.described.quantized:
                 row = replace(row, explanation=explainer.explain(cell))
             yield row
 

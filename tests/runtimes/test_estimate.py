@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from runtimes.estimate import MOVES, moved
+from runtimes.estimate import MOVES, moved, not_known
+from runtimes.rows import VerifyRow
 
 X = np.random.default_rng(0).standard_normal((4, 3, 5)).astype(np.float32)
 
@@ -39,3 +40,21 @@ def test_a_zero_moves_by_what_the_largest_of_its_sample_would() -> None:
 def test_integers_cannot_be_moved() -> None:
     ids = np.arange(12, dtype=np.int64).reshape(3, 4)
     np.testing.assert_array_equal(moved(ids, "up"), ids)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "sqnr_db", "outcome"),
+    [
+        ("int32", 120.0, "inconclusive"),
+        ("int32", 60.0, "mismatch"),
+        ("float32", 120.0, "mismatch"),
+        ("int32", None, "mismatch"),
+    ],
+)
+def test_a_small_mismatch_is_not_known_where_nothing_moves(
+    dtype: str, sqnr_db: float | None, outcome: str
+) -> None:
+    row = VerifyRow("tflite", "onnx", "onnxruntime", "cpu", "cpu", "mismatch", "far away", sqnr_db=sqnr_db)
+    found = not_known(row, {"x": np.zeros((3, 4), dtype)})
+    assert found.outcome == outcome
+    assert found.reason.startswith("far away")
