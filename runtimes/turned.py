@@ -19,7 +19,7 @@ def turned(array: Array, layout: str) -> Iterator[tuple[str, str, Array]]:
         return
     rows, columns, channels = (layout.index(letter) for letter in "HWC")
     ways = [
-        ("height and width transposed", "rows and columns are exchanged", array.swapaxes(rows, columns)),
+        *_transposed(array, rows, columns),
         (
             "channels reversed (RGB/BGR)",
             "the channels are in the opposite order (RGB for BGR)",
@@ -33,6 +33,16 @@ def turned(array: Array, layout: str) -> Iterator[tuple[str, str, Array]]:
     for name, detail, changed in ways:
         if changed.shape == array.shape and not np.array_equal(changed, array):
             yield name, detail, np.ascontiguousarray(changed)
+
+
+def _transposed(array: Array, rows: int, columns: int) -> Iterator[tuple[str, str, Array]]:
+    name = "height and width transposed"
+    other = array.swapaxes(rows, columns)
+    yield name, "rows and columns are exchanged", other
+    if array.shape[rows] != array.shape[columns]:
+        detail = "rows are read as if they were as long as the columns, and then exchanged"
+        yield name, detail, other.reshape(array.shape)
+        yield name, detail, array.reshape(other.shape).swapaxes(rows, columns)
 
 
 def _read_as_other_layout(array: Array, layout: str) -> Iterator[tuple[str, str, Array]]:

@@ -63,8 +63,15 @@ def _ways(given: Array, spec: TensorSpec, model: ModelSpec) -> Iterator[tuple[st
         raw = wide * std + mean
         yield "scale 1/255 missing", f"1/255 is missing before {whose}", (raw / 255 - mean) / std
         yield "scale 1/255 doubled", f"1/255 is applied once more before {whose}", (raw * 255 - mean) / std
-        yield "mean and std missing", f"{whose} are not applied", (wide - mean) / std
-        yield "mean and std doubled", f"{whose} are applied once more", wide * std + mean
+        # Of values in [0, 1]; of values in [0, 255], ending near 1; of such that stay in [0, 255].
+        for m, s in ((mean, std), (mean * 255, std * 255), (mean * 255, std)):
+            yield "mean and std missing", f"{whose} are not applied", (wide - m) / s
+            yield "mean and std doubled", f"{whose} are applied once more", wide * s + m
+    for order, said in ((_CAFFE, "BGR"), (_CAFFE[::-1], "RGB")):
+        if "C" in spec.layout and given.shape[spec.layout.index("C")] == len(order):
+            means = _along(np.array(order), spec)
+            yield "mean and std missing", f"caffe's means for {said} are not taken off", wide - means
+            yield "mean and std doubled", f"caffe's means for {said} are taken off once more", wide + means
     yield "colours inverted", "what is black and what is white are exchanged", wide.max() + wide.min() - wide
 
 
@@ -87,7 +94,7 @@ _CAFFE = (103.939, 116.779, 123.68)
 
 
 def _normalisations(given: Array, spec: TensorSpec, model: ModelSpec) -> Iterator[tuple[Array, Array, str]]:
-    """The manifest's, then the well-known ones that fit the channels; for values in [0, 255] too."""
+    """The manifest's, then the well-known ones that fit the channels."""
     own = [
         (np.ravel(operation["mean"]), np.ravel(operation["std"]), "the manifest's mean and std")
         for operation in model.preprocessing
@@ -98,10 +105,6 @@ def _normalisations(given: Array, spec: TensorSpec, model: ModelSpec) -> Iterato
     for mean, std, whose in (*own, *known):
         if max(len(mean), len(std)) in (1, channels):
             yield _along(mean, spec), _along(std, spec), whose
-            yield _along(mean * 255, spec), _along(std * 255, spec), f"1/255, then {whose}"
-    if channels == len(_CAFFE):
-        for order, said in ((_CAFFE, "BGR"), (_CAFFE[::-1], "RGB")):
-            yield _along(np.array(order), spec), np.ones(1), f"caffe's means for {said}"
 
 
 def _along(numbers: Array, spec: TensorSpec) -> Array:

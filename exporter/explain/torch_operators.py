@@ -18,6 +18,7 @@ from exporter import source_folder
 from exporter.explain.operators import Op, compute
 from exporter.explain.source_faults import Change
 from runtimes.base import Array, Feeds
+from runtimes.machine import cores_allowed
 from runtimes.reference import Variant
 
 Values = dict[str, Any]
@@ -32,7 +33,7 @@ class TorchSource:
     """A PyTorch source whose operators can be changed while it runs."""
 
     def __init__(self, folder: Path) -> None:
-        variant = Variant(precision="float64")
+        variant = Variant(precision="float64", threads=cores_allowed())
         self._session: Any = source_folder.open_source(folder).loader.open_session(folder, variant)
         self.inputs, self.outputs = self._session.inputs, self._session.outputs
 
@@ -143,11 +144,12 @@ def _described(name: str, values: Values, layer: str) -> Op:
     made = _OPERATORS[name.rstrip("_")](values, _array)
     assert made is not None
     kind, tensors, described = made
-    return Op(layer, kind, tuple(_array(tensor) for tensor in tensors), described)
+    # The operator may write over its input, never over its weights.
+    return Op(layer, kind, tuple(_array(tensor.clone()) for tensor in tensors), described)
 
 
 def _array(tensor: Any) -> Any:
-    return None if tensor is None else tensor.detach().clone().numpy()
+    return None if tensor is None else tensor.detach().numpy()
 
 
 # Each gives (kind, tensors, values) of an operator that it knows. ``array`` is None where only that is asked.

@@ -12,7 +12,7 @@ from runtimes.hypotheses import on_outputs, on_runs
 from runtimes.parity import noise_floor
 from runtimes.reference import Reference
 from runtimes.rows import VerifyRow
-from runtimes.verdicts import judged
+from runtimes.verdicts import AGAIN, AT_ONCE, judged
 
 Answers = dict[str, np.ndarray]
 COUNT, CLASSES = 40, 12
@@ -180,9 +180,9 @@ def test_the_reason_of_a_mismatch_names_what_the_outputs_betray() -> None:
     given, model = reference("NC", out=(logits, "logits"))
     row = VerifyRow("torch", "onnx", "onnxruntime", "cpu", "cpu", "failed")
     swapped = {"out": Z[:, ::-1]}
-    found, _ = judged(row, [swapped, swapped, swapped], None, given, model)
+    found, _ = judged(row, {AT_ONCE: swapped, AGAIN: swapped}, None, given, model)
     assert found.outcome == "mismatch"
     assert found.reason.endswith("; labels permuted: the classes are in reverse order")
-    dropped = [{"out": np.where(RNG.random(Z.shape) < 0.5, 0, 2 * Z)} for _ in range(3)]
+    dropped = {how: {"out": np.where(RNG.random(Z.shape) < 0.5, 0, 2 * Z)} for how in (AT_ONCE, AGAIN)}
     found, _ = judged(row, dropped, None, given, model)
     assert "; dropout active: two runs" in found.reason

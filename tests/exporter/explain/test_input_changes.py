@@ -12,6 +12,7 @@ from exporter.explain.input_changes import input_changes
 from runtimes.bundle import ModelSpec, TensorSpec
 from runtimes.parity import noise_floor
 from runtimes.reference import Reference
+from runtimes.turned import turned
 
 COUNT = 20
 RNG = np.random.default_rng(7)
@@ -19,6 +20,7 @@ IMAGES = (RNG.integers(0, 256, (COUNT, 3, 6, 6)) / 255).astype("float32")
 W = [RNG.normal(size=(108, 40)).astype("float32") / 6, RNG.normal(size=(40, 5)).astype("float32") / 4]
 MEAN, STD = np.array([0.485, 0.456, 0.406], "float32"), np.array([0.229, 0.224, 0.225], "float32")
 OPERATIONS = ({"op": "normalize", "mean": [0.3, 0.4, 0.5], "std": [0.1, 0.2, 0.3]},)
+CAFFE = np.array([103.939, 116.779, 123.68]).reshape(3, 1, 1)
 OWN = tuple(np.array(OPERATIONS[0][key], "float32").reshape(3, 1, 1) for key in ("mean", "std"))
 
 Artifact = Callable[[np.ndarray], np.ndarray]
@@ -50,6 +52,12 @@ PLANTED: dict[str, tuple[str, Artifact, Artifact]] = {
     "imagenet-doubled": ("mean and std doubled", net, lambda x: net((x - each(MEAN)) / each(STD))),
     "own-doubled": ("mean and std doubled", net, lambda x: net((x - OWN[0]) / OWN[1])),
     "all-doubled": ("mean and std doubled", net, lambda x: net((x / 255 - each(MEAN)) / each(STD))),
+    "own-missing-inside": (
+        "mean and std missing",
+        lambda x: net((x / 255 - each(MEAN)) / each(STD)),
+        lambda x: net(x / np.float32(255)),
+    ),
+    "caffe": ("mean and std missing", lambda x: net(x - CAFFE.astype(x.dtype)), net),
     "scale-inside": (
         "scale 1/255 doubled",
         net,
@@ -99,6 +107,21 @@ def test_one_changed_weight_is_no_change_of_the_input() -> None:
         )
 
     assert named(net, artifact) == []
+
+
+@pytest.mark.parametrize("way", [lambda x: x.reshape(-1, 6, 4).swapaxes(1, 2), lambda x: x.swapaxes(1, 2)])
+def test_images_that_are_not_square_are_read_with_their_sides_exchanged(
+    way: Callable[[np.ndarray], np.ndarray],
+) -> None:
+    given = RNG.normal(size=(COUNT, 4, 6, 1)).astype("float32")
+    read = way(given.reshape(-1, 4, 6)).reshape(given.shape)  # what the artifact makes of what it is fed
+    undone = [
+        way(changed.reshape(-1, 4, 6)).reshape(given.shape)
+        for name, _, changed in turned(given, "NHWC")
+        if name == "height and width transposed"
+    ]
+    assert not np.array_equal(read, given)
+    assert any(np.array_equal(one, given) for one in undone)
 
 
 def test_two_inputs_of_one_shape_are_tried_in_each_others_place() -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from exporter.explain.faults import faults
 from runtimes.client import Worker
 
 torch = pytest.importorskip("torch", reason="the faults are planted in PyTorch's modules")
@@ -34,6 +35,13 @@ def in_torch(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str]]:
             torch_faults_child.found, tmp_path_factory.mktemp("faults"), names
         )
     return answers
+
+
+def test_every_name_is_of_the_list_that_contributing_explains() -> None:
+    text = (Path(__file__).parents[3] / "CONTRIBUTING.md").read_text()
+    table = text[text.index("### The causes that") : text.index("## Commands")]
+    for name in {fault.name for fault in faults()} | {"another layer's weights"}:
+        assert name in table
 
 
 def is_first(found: list[str], name: str, detail: str) -> bool:
