@@ -1,0 +1,99 @@
+"""The layers of real sources beside what real artifacts compute: on clean exports every layer is right."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from exporter.converters import Converters
+from exporter.explain.first_layer import first_layer
+from exporter.explain.source_layers import SourceLayer, layers
+from exporter.source_folder import open_source
+from runtimes import session_child
+from runtimes.base import Array, SessionOptions, for_format
+from runtimes.bundle import open_bundle
+from runtimes.client import Worker
+from runtimes.reference import REFERENCE, open_reference
+from runtimes.verdicts import feeds
+from tests.conftest import FORMATS
+
+SAMPLES = [0, 1, 2, -1]
+
+
+@pytest.fixture(scope="module")
+def converters() -> Iterator[Converters]:
+    with Converters() as children:
+        yield children
+
+
+@pytest.fixture(scope="module")
+def worker() -> Iterator[Worker]:
+    """One child for every runtime: what they compute is looked at, not their speed."""
+    with Worker({"CUDA_VISIBLE_DEVICES": "-1", "KERAS_BACKEND": "tensorflow"}) as child:
+        yield child
+
+
+def inputs(bundle: Path) -> tuple[dict[str, Array], list[bool]]:
+    reference = open_reference(bundle / REFERENCE)
+    real = [bool(role != "sentinel") for role in reference.roles[SAMPLES]]
+    return {name: array[SAMPLES] for name, array in reference.inputs.items()}, real
+
+
+@pytest.fixture(scope="module")
+def sources(bundles: dict[str, Path], converters: Converters) -> dict[str, list[SourceLayer]]:
+    return {
+        name: converters.get(open_source(bundle / "source").loader.PROCESS).call(
+            layers, bundle / "source", *inputs(bundle)
+        )
+        for name, bundle in bundles.items()
+    }
+
+
+def test_layers_have_the_names_that_the_source_gives_them(sources: dict[str, list[SourceLayer]]) -> None:
+    assert [(layer.name, layer.op, layer.inputs) for layer in sources["torch"]] == [
+        ("conv1", "Conv2d", ()),
+        ("relu", "ReLU", ("conv1",)),
+        ("pool1", "MaxPool2d", ("relu",)),
+        ("conv2", "Conv2d", ("pool1",)),
+        ("relu#2", "ReLU", ("conv2",)),
+        ("pool2", "MaxPool2d", ("relu#2",)),
+        ("flatten", "Flatten", ("pool2",)),
+        ("dense1", "Linear", ("flatten",)),
+        ("relu#3", "ReLU", ("dense1",)),
+        ("dropout", "Dropout", ("relu#3",)),
+        ("dense2", "Linear", ("dropout",)),
+    ]
+    assert [(layer.name, layer.op) for layer in sources["keras"]] == [
+        ("conv1", "Conv2D"),
+        ("pool1", "MaxPooling2D"),
+        ("conv2", "Conv2D"),
+        ("pool2", "MaxPooling2D"),
+        ("flatten", "Flatten"),
+        ("dense1", "Dense"),
+        ("probabilities", "Dense"),
+    ]
+    for found in sources.values():
+        assert all(layer.moves == (layer.name == "flatten") for layer in found)
+        assert all(layer.noise.shape == (len(SAMPLES),) for layer in found)
+
+
+@pytest.mark.parametrize("format", FORMATS)
+@pytest.mark.parametrize("source", ["torch", "keras"])
+def test_every_layer_of_a_clean_export_is_right(
+    source: str, format: str, bundles: dict[str, Path], sources: dict[str, list[SourceLayer]], worker: Worker
+) -> None:
+    bundle = open_bundle(bundles[source])
+    artifact = bundle.manifest.artifact(format)
+    assert artifact is not None
+    given = feeds(inputs(bundle.folder)[0], bundle.manifest.model, artifact)
+    (name, *_) = for_format(format)
+    traced = worker.call(
+        session_child.trace, name, bundle.path(artifact), "cpu", SessionOptions(), given, None
+    )
+    found = first_layer(sources[source], traced)
+    assert (found.span, found.last_good) == ((), found.layers[-1].name)
+    assert max(layer.ratio or 0 for layer in found.layers) < 12
+    seen = [layer.name for layer in found.layers if layer.tensor]
+    assert {"pool1", "pool2", found.layers[-1].name} <= set(seen)
