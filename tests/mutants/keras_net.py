@@ -12,7 +12,7 @@ from tests.mutants import keras_faults
 from tests.mutants.child import SHAPES
 
 CLASSES = 10
-MEAN, VARIANCE = (0.485, 0.456, 0.406), (0.0524, 0.0502, 0.0506)
+MEAN, VARIANCE = (0.485, 0.456, 0.406), (0.229**2, 0.224**2, 0.225**2)
 
 # A step by name: a layer, or any function of its tensors. Faults replace steps before they are wired.
 Steps = dict[str, Callable[..., Any]]
