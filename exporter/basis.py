@@ -30,6 +30,9 @@ from runtimes.quantization import real
 from runtimes.reference import REFERENCE, Reference, fixed_batch, open_reference
 from runtimes.verdicts import feeds
 
+# What one of two files may be beyond a source.
+ALSO = "To be verified, it may also be TF Lite or TF.js."
+
 
 class Basis(Protocol):
     """A, whatever it is.
@@ -205,9 +208,9 @@ def basis(given: Given, scratch: Path, converters: Converters, stack: ExitStack)
     format = recognised(path) or ""
     try:
         kind = recognise(given)
-    except NotAModelError:
+    except NotAModelError as error:
         if not format:
-            raise
+            raise NotAModelError(f"{error} {ALSO}") from None
         return _in_runtime(given, stack, ())
     if format == "onnx":
         file = stack.enter_context(ForeignFile(path))

@@ -147,7 +147,7 @@ pair = together(
         "--min-sqnr",
         type=float,
         metavar="DB",
-        help="The signal to noise ratio that other quantised outputs must have.  [default: 20]",
+        help="The signal to noise ratio that other quantised outputs must have.  [default: 20; 40 for float16]",
     ),
 )
 device = click.option(

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from exporter import __version__, child, real_samples
 from exporter.all_samples import ALL_RUN, OnSamples, held_by, ignored, on_all
-from exporter.basis import Basis, FileBasis, basis
+from exporter.basis import ALSO, Basis, FileBasis, basis
 from exporter.bring import bring
 from exporter.converters import Converters
 from exporter.explain.stage import Explainer
@@ -19,7 +19,7 @@ from exporter.samples import Samples, generated
 from exporter.source_kind import Given
 from runtimes import machine
 from runtimes.bundle import MANIFEST, SCHEMA, Artifact, Bundle, Manifest, ModelSpec, Source
-from runtimes.errors import FwexportError, UnavailableError, UsageError
+from runtimes.errors import FwexportError, NotAModelError, UnavailableError, UsageError
 from runtimes.estimate import not_known
 from runtimes.files import digest, size_of
 from runtimes.foreign import ForeignFile
@@ -199,7 +199,10 @@ def _runnable(path: Path, scratch: Path, converters: Converters) -> Path:
     if not path.exists() or recognised(path):
         recognise(path)
         return path.parent if path.name == "model.json" else path
-    source = bring(Given(str(path)), None, scratch, converters)
+    try:
+        source = bring(Given(str(path)), None, scratch, converters)
+    except NotAModelError as error:
+        raise NotAModelError(f"{error} {ALSO}") from None
     if source.framework != "torch":
         return scratch / source.weights
     out = scratch / FILES["torchscript"]
