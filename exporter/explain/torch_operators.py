@@ -18,7 +18,6 @@ from exporter import source_folder
 from exporter.explain.operators import Op, compute
 from exporter.explain.source_faults import Change
 from runtimes.base import Array, Feeds
-from runtimes.machine import cores_allowed
 from runtimes.reference import Variant
 
 Values = dict[str, Any]
@@ -33,7 +32,8 @@ class TorchSource:
     """A PyTorch source whose operators can be changed while it runs."""
 
     def __init__(self, folder: Path) -> None:
-        variant = Variant(precision="float64", threads=cores_allowed())
+        # On one thread: small networks wait for other threads longer than they compute.
+        variant = Variant(precision="float64")
         self._session: Any = source_folder.open_source(folder).loader.open_session(folder, variant)
         self.inputs, self.outputs = self._session.inputs, self._session.outputs
 

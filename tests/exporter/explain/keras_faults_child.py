@@ -196,8 +196,9 @@ def found(folder: Path) -> dict[str, list[str]]:
     for name, case in cases.items():
         model = case.make(weights)
         y = {"logits": np.asarray(model(reference.inputs["image"], training=False))}
+        seconds = 20 if name == "bump" else 300
         causes = source_causes(
-            folder, reference.inputs, y, reference.y64, reference.noise, case.layers, seconds=20
+            folder, reference.inputs, y, reference.y64, reference.noise, case.layers, seconds
         )
         answers[name] = [f"{cause.name}: {cause.detail}" for cause in causes.causes]
     return answers

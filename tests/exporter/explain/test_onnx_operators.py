@@ -162,7 +162,7 @@ def found(
     onnx.checker.check_model(model)
     (logits,) = onnx.reference.ReferenceEvaluator(model).run(None, reference.inputs)
     causes = source_causes(
-        folder, reference.inputs, {"logits": logits}, reference.y64, reference.noise, layers, seconds=8
+        folder, reference.inputs, {"logits": logits}, reference.y64, reference.noise, layers, seconds
     )
     return [f"{cause.name}: {cause.detail}" for cause in causes.causes]
 
@@ -182,4 +182,4 @@ def test_one_changed_weight_has_no_name(source: tuple[Path, Reference]) -> None:
         changed.flat[7] += 0.05
         return changed
 
-    assert found(source, weights("w2", bump), ()) == []
+    assert found(source, weights("w2", bump), (), seconds=8) == []

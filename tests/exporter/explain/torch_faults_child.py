@@ -309,7 +309,9 @@ def found(folder: Path, names: list[str]) -> dict[str, list[str]]:
         case.change(model)
         with torch.no_grad():
             y = {"logits": model(torch.from_numpy(reference.inputs["image"])).numpy()}
-        causes = source_causes(place, reference.inputs, y, reference.y64, reference.noise, case.layers)
+        causes = source_causes(
+            place, reference.inputs, y, reference.y64, reference.noise, case.layers, seconds=300
+        )
         answers[name] = [f"{cause.name}: {cause.detail}" for cause in causes.causes]
     return answers
 
