@@ -4,25 +4,29 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from exporter.converters import Converters
-from exporter.explain.input_changes import input_changes, restored_by
+from exporter.explain.input_changes import Change, input_changes, restored_by
 from exporter.explain.source_faults import source_causes
 from exporter.source_folder import open_source
 from runtimes.base import Array
 from runtimes.bundle import ModelSpec
 from runtimes.explanation import Cause
 from runtimes.hypotheses import all_passed, on_outputs, on_runs
-from runtimes.reference import Reference
+from runtimes.parity import distances, refuse_reference
+from runtimes.reference import SEED, Reference
 
 # What a row may take: of that, the changes of the inputs have the first share.
 SECONDS = 60.0
 INPUTS_SHARE = 0.5
 # The samples that are run first with each change of the inputs.
 FEW = 4
+# How much closer the outputs must come before the rounding of the changed inputs is looked at.
+CLOSER = 0.02
 
 Run = Callable[[dict[str, Array]], dict[str, Array]]
 
@@ -96,15 +100,51 @@ def on_inputs(
     end = time.monotonic() + seconds
     chosen = np.unique(np.linspace(0, len(reference) - 1, FEW).round().astype(int))
     few = reference.part(chosen, np.arange(0))
+    wrong = all_passed(y, reference, model).median_ratio
     causes: dict[str, Cause] = {}
     for change in input_changes(reference.inputs, model):
         if time.monotonic() > end:
             notes.append(f"not every change of the inputs was tried: {seconds:.0f} s were over")
             break
         first = {name: array[chosen] for name, array in change.inputs.items()}
-        if change.name in causes or restored_by(change, run(first), few, model) is None:
+        if change.name in causes or _restored(replace(change, inputs=first), run, few, model, wrong) is None:
             continue
-        cause = restored_by(change, run(change.inputs), reference, model)
+        cause = _restored(change, run, reference, model, wrong)
         if cause is not None:
             causes[cause.name] = cause
     return list(causes.values())
+
+
+def _restored(change: Change, run: Run, reference: Reference, model: ModelSpec, wrong: float) -> Cause | None:
+    """The change as a cause when the artifact agrees with it, as far as rounding the changed inputs lets it.
+
+    An image of 0 to 1 that was multiplied by 1/255 inside, before its mean is taken off, cannot be fed back without loss.
+    So where the outputs come much closer than the ``wrong`` ones, what moving the inputs by an ulp does to them is noise.
+    """
+    y = run(change.inputs)
+    cause = restored_by(change, y, reference, model)
+    near = all_passed(y, reference, model).median_ratio < wrong * CLOSER
+    if cause is not None or not near:
+        return cause
+    generator = np.random.default_rng(SEED)
+    moved = run({name: _moved(array, generator) for name, array in change.inputs.items()})
+    noise = {
+        spec.name: np.maximum(
+            reference.noise[spec.name],
+            distances(moved[spec.name], y[spec.name].astype(np.float64), spec.kind),
+        )
+        for spec in model.outputs
+    }
+    refused = any(
+        refuse_reference(reference.y64[spec.name], noise[spec.name], spec.kind) for spec in model.outputs
+    )
+    return None if refused else restored_by(change, y, replace(reference, noise=noise), model)
+
+
+def _moved(array: Array, generator: np.random.Generator) -> Array:
+    """Each number one representable step up or down."""
+    if array.dtype.kind != "f":
+        return array
+    towards = np.where(generator.random(array.shape) < 0.5, -np.inf, np.inf).astype(array.dtype)
+    moved: Array = np.nextafter(array, towards)
+    return moved

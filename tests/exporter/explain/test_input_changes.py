@@ -63,6 +63,11 @@ PLANTED: dict[str, tuple[str, Artifact, Artifact]] = {
         net,
         lambda x: net(((x * each(STD) + each(MEAN)) / 255 - each(MEAN)) / each(STD)),
     ),
+    "scale-missing-inside": (
+        "scale 1/255 missing",
+        net,
+        lambda x: net(((x * each(STD) + each(MEAN)) * 255 - each(MEAN)) / each(STD)),
+    ),
     "inverted": ("colours inverted", net, lambda x: net(1 - x)),
 }
 

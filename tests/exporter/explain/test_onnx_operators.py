@@ -154,7 +154,10 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Reference]:
 
 
 def found(
-    source: tuple[Path, Reference], change: Callable[[Any], None], layers: tuple[str, ...]
+    source: tuple[Path, Reference],
+    change: Callable[[Any], None],
+    layers: tuple[str, ...],
+    seconds: float = 300,
 ) -> list[str]:
     folder, reference = source
     model = network()
