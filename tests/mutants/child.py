@@ -158,26 +158,18 @@ def effect(planted: Path, reference: Path) -> float:
     return max(one.max_ratio for one in found)
 
 
-@dataclass(frozen=True)
-class Head:
-    """The last layer's kernel, (inputs, classes), and bias, (classes,). No conversion folds anything into it."""
-
-    kernel: Array
-    bias: Array
-
-
-def head(folder: Path) -> Head:
-    """The head of a source folder."""
+def head(folder: Path) -> Array:
+    """The kernel of the last layer, (inputs, classes), which no conversion folds anything into."""
     source = open_source(folder)
     if source.framework == "torch":
-        layer = torch_code.load(folder).head
-        return Head(layer.weight.detach().numpy().T.copy(), layer.bias.detach().numpy())
-    kernel, bias = keras_model.load(folder / source.weights).get_layer("head").get_weights()
-    return Head(kernel, bias)
+        kernel: Array = torch_code.load(folder).head.weight.detach().numpy().T.copy()
+    else:
+        kernel = keras_model.load(folder / source.weights).get_layer("head").get_weights()[0]
+    return kernel
 
 
-def plant_head(clean: Path, kernel: Array, bias: Array, planted: Path) -> None:
-    """The source folder ``planted``: the clean one with another head."""
+def plant_head(clean: Path, kernel: Array, planted: Path) -> None:
+    """The source folder ``planted``: the clean one with another kernel of the last layer."""
     source = open_source(clean)
     planted.mkdir(parents=True)
     if source.framework == "torch":
@@ -186,11 +178,11 @@ def plant_head(clean: Path, kernel: Array, bias: Array, planted: Path) -> None:
         network = torch_code.load(clean)
         with torch.no_grad():
             network.head.weight.copy_(torch.from_numpy(kernel.T.copy()))
-            network.head.bias.copy_(torch.from_numpy(bias))
         torch.save(network.state_dict(), planted / source.weights)
     else:
         model = keras_model.load(clean / source.weights)
-        model.get_layer("head").set_weights([kernel, bias])
+        layer = model.get_layer("head")
+        layer.set_weights([kernel, layer.get_weights()[1]])
         model.save(planted / source.weights)
     save_source(planted, source)
 

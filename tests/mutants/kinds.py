@@ -120,7 +120,6 @@ KINDS = {
         Kind("NaN in the file", "file", layers=("head",)),
         Kind("Inf in the file", "file", layers=("head",)),
         Kind("weight changed in the file", "file", layers=("head",)),
-        Kind("bias dropped in the file", "file", layers=("head",), causes=("bias dropped",)),
         Kind(
             "slope changed in the file",
             "file",

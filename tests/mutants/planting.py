@@ -154,10 +154,8 @@ class Planter:
     def _substitute(self, change: file_faults.Change, clean: Bundle, place: Path) -> float | None:
         """Other numbers in the head, in each file; the same in the source says how far that moves the outputs."""
         worker = self._worker(clean)
-        head = worker.call(child.head, clean.folder / "source")
-        kernel, bias = change(head.kernel, head.bias)
-        old = np.concatenate([head.kernel.ravel(), head.bias])
-        new = np.concatenate([kernel.ravel(), bias])
+        old = worker.call(child.head, clean.folder / "source")
+        new = change(old)
         for artifact in clean.manifest.artifacts:
             path = place / "bundle" / artifact.path
             if artifact.format == "savedmodel":
@@ -166,7 +164,7 @@ class Planter:
                 file_faults.rewrite(path, lambda content: file_faults.substituted(content, old, new))
         if not np.isfinite(new).all():
             return None
-        worker.call(child.plant_head, clean.folder / "source", kernel, bias, place / "source")
+        worker.call(child.plant_head, clean.folder / "source", new, place / "source")
         return worker.call(child.effect, place / "source", clean.folder / REFERENCE)
 
     def _worker(self, bundle: Bundle) -> Worker:
