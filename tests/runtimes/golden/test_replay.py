@@ -236,7 +236,11 @@ def test_the_page_judges_every_sample(
 ) -> None:
     with serving(served) as address:
         url = f"{address}/{bundle}/golden/replay.html?tfjs=/node_modules/@tensorflow&backend={backend}"
-        verdict, samples, why = verdicts(shown(url, tmp_path / "profile"))
+        # The page's own time jumps ahead while WebAssembly is compiled beside it: on a busy machine it ends too early.
+        for attempt in range(5):
+            verdict, samples, why = verdicts(shown(url, tmp_path / f"profile{attempt}"))
+            if verdict != "running":
+                break
     assert verdict == wanted, why
     assert len(samples) == 8
     assert wanted in samples
