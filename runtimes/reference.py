@@ -226,8 +226,8 @@ def choose_samples(y64: Array, kind: str) -> tuple[Array, Array]:
 def sentinels(pool: Mapping[str, Array]) -> dict[str, Array]:
     """Inputs that show one fault each, in the range of the real ones: shape (k, ...) for each input.
 
-    All low, all high, one high element off the diagonal, a ramp along each of the two longest axes, and each
-    channel alone when there are several; each with a little seeded noise. Where one input has more of them than
+    All low, all high, one high element off the diagonal, a ramp along each of the two longest axes, each channel
+    alone when there are several, all with a little seeded noise; and nothing but seeded noise. Where one input has more of them than
     another, the other's come round again.
     """
     made = {name: _with_noise(_patterns(real), real) for name, real in pool.items()}
@@ -251,6 +251,7 @@ def _patterns(real: Array) -> Array:
             only = np.full(shape, low)
             np.moveaxis(only, axis, 0)[channel] = high
             rows.append(only)
+    rows.append(np.random.default_rng([SEED, 1]).uniform(low, high, shape))
     return np.stack(rows)
 
 
