@@ -109,11 +109,6 @@ def _(steps: Any) -> None:
     steps["outputs"] = lambda scores, auxiliary: [auxiliary, scores]
 
 
-@fault("sign flipped")
-def _(steps: Any) -> None:
-    steps["head"] = _after(steps["head"], lambda x: -x)
-
-
 @fault("scale of 1.01")
 def _(steps: Any) -> None:
     steps["head"] = _after(steps["head"], lambda x: x * 1.01)
@@ -284,6 +279,12 @@ def _(model: Any) -> None:
     kept = second.get_weights()
     second.set_weights(third.get_weights())
     third.set_weights(kept)
+
+
+@fault("sign flipped", WEIGHTS)
+def _(model: Any) -> None:
+    _edit(model, "head", 0, np.negative)
+    _edit(model, "head", 1, np.negative)
 
 
 @fault("stale weights", WEIGHTS)

@@ -55,7 +55,7 @@ KINDS = {
         Kind("labels permuted", causes=("labels permuted",)),
         Kind("outputs swapped", causes=("outputs swapped",)),
         Kind("sign flipped", layers=("head",), causes=("outputs scaled",)),
-        Kind("scale of 1.01", layers=("head", "scores"), causes=("outputs scaled",)),
+        Kind("scale of 1.01", causes=("outputs scaled",)),
         # Layers with other settings.
         Kind(
             "batch norm in training mode", layers=("depthwise_norm",), causes=("batch norm in training mode",)
