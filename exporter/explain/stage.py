@@ -113,6 +113,8 @@ class Explainer:
             notes += remarks
         except FwexportError as error:
             notes.append(f"no cause was looked for: {error}")
+        if found.span and not found.last_good and not causes:
+            notes.append("the first layer already differs: the fault lies in it, or in what it is given")
         return Explanation(found.span, found.last_good, found.layers, tuple(causes), tuple(notes))
 
     def _source_layers(self, rows: Array) -> list[SourceLayer]:
@@ -191,5 +193,3 @@ def _remarks(
             else "every layer agrees when each is computed for itself, and the outputs do not: the fault lies in what the "
             "runtime makes of the file, in a fusion, a delegate or a device"
         )
-    elif not found.last_good:
-        yield "the first layer already differs: the fault lies in it, or in what it is given"

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
+import layers_child
 import pytest
 
 from exporter.converters import Converters
 from exporter.explain.first_layer import first_layer
 from exporter.explain.source_layers import SourceLayer, layers
-from exporter.source_folder import open_source
+from exporter.source_folder import SourceFile, open_source, save_source
+from exporter.source_kind import Framework
 from runtimes import session_child
 from runtimes.base import Array, SessionOptions, for_format
 from runtimes.bundle import open_bundle
 from runtimes.client import Worker
+from runtimes.files import copy
 from runtimes.reference import REFERENCE, open_reference
 from runtimes.verdicts import feeds
 from tests.conftest import FORMATS
@@ -77,6 +81,63 @@ def test_layers_have_the_names_that_the_source_gives_them(sources: dict[str, lis
     for found in sources.values():
         assert all(layer.moves == (layer.name == "flatten") for layer in found)
         assert all(layer.noise.shape == (len(SAMPLES),) for layer in found)
+
+
+@pytest.mark.parametrize(
+    ("framework", "kind", "format", "layers_at_least"),
+    [
+        ("onnx", "onnx_file", "onnx", 10),
+        ("savedmodel", "saved_model", "savedmodel", 9),
+        ("torch", "torchscript", "torchscript", 10),
+    ],
+)
+def test_a_file_is_a_source_with_layers_too(
+    framework: Framework,
+    kind: str,
+    format: str,
+    layers_at_least: int,
+    bundles: dict[str, Path],
+    converters: Converters,
+    worker: Worker,
+    tmp_path: Path,
+) -> None:
+    bundle = open_bundle(bundles["torch"])
+    artifact = bundle.manifest.artifact(format)
+    assert artifact is not None
+    copy(bundle.path(artifact), tmp_path / artifact.path)
+    model = replace(bundle.manifest.model, inputs=artifact.inputs, outputs=artifact.outputs)
+    save_source(tmp_path, SourceFile(1, framework, artifact.path, model, kind))
+    samples, real = inputs(bundle.folder)
+    given = feeds(samples, bundle.manifest.model, artifact)
+    child = converters.get(open_source(tmp_path).loader.PROCESS)
+    found = child.call(layers, tmp_path, given, real)
+    assert len(found) >= layers_at_least
+    assert found[0].inputs == ()
+    assert all(layer.inputs for layer in found[1:])
+    traced = worker.call(
+        session_child.trace,
+        for_format(format)[0],
+        bundle.path(artifact),
+        "cpu",
+        SessionOptions(),
+        given,
+        None,
+    )
+    assert first_layer(found, traced).span == ()
+
+
+def test_code_that_writes_in_place_shares_modules_and_calls_functions_is_followed() -> None:
+    with Worker({"PYTHONPATH": str(Path(__file__).parent)}) as child:
+        found = dict(child.call(layers_child.recorded))
+    assert list(found) == [
+        *("conv", "norm", "relu", "mul", "chunk", "chunk#2", "add", "relu#2", "flatten", "transpose"),
+        *("attention.transpose", "attention", "attention.transpose#2", "mean", "head"),
+    ]
+    assert found["conv"] == []
+    assert found["norm"] == ["conv"]
+    assert found["relu"] == ["norm"]
+    assert found["add"] == ["chunk", "chunk#2"]
+    assert found["head"] == ["mean"]
 
 
 @pytest.mark.parametrize("format", FORMATS)
