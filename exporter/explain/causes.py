@@ -76,7 +76,7 @@ def causes_of(
         reference.y64,
         reference.noise,
         layers,
-        SECONDS - (time.monotonic() - begin),
+        max(0.0, SECONDS - (time.monotonic() - begin)),
     )
     return found.causes, [*notes, *found.notes]
 
