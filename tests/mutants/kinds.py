@@ -67,7 +67,7 @@ KINDS = {
             causes=("dropout active",),
             refusable=FORMATS,
         ),
-        Kind("dropout traced", layers=("dropout",)),
+        Kind("dropout traced", layers=("dropout", "flatten")),
         Kind("another epsilon", layers=("norm",), causes=("another epsilon",)),
         Kind(
             "epsilon below the noise",
