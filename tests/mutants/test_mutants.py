@@ -158,7 +158,7 @@ def test_an_explanation_is_right_with_one_of_the_layers_and_one_of_the_causes() 
     assert (right.right_layer, right.right_cause) == (True, True)
     assert (wrong.right_layer, wrong.right_cause) == (False, False)
     assert told(kind, Explanation(), traced=False).right_layer is None
-    assert told(KINDS["residual dropped"], Explanation(("residual",)), traced=True).right_cause is None
+    assert told(replace(kind, causes=()), Explanation(("stem",)), traced=True).right_cause is None
     tried = Tried(kind.name, "torch", rows=(replace(FOUND, told=right), replace(FOUND, told=wrong)))
     assert scores([tried]) == {kind.name: {"layer": (1, 2), "cause": (1, 2)}}
     assert total(scores([tried]), "cause") == (1, 2)
