@@ -16,7 +16,7 @@ import numpy as np
 from runtimes.base import Array
 from runtimes.bundle import Kind, ModelSpec, TensorSpec
 from runtimes.explanation import Cause
-from runtimes.parity import EPS32, SMALLEST_P, Judgement, judge, noise_floor
+from runtimes.parity import EPS32, NOISY, SMALLEST_P, Judgement, judge, noise_floor
 from runtimes.permutations import MOST_PAIRS, assignment, in_words, nearest
 from runtimes.reference import Reference
 from runtimes.turned import turned
@@ -212,6 +212,8 @@ def _rescaled(given: Hypothesis, undone: Undone) -> Iterator[Hypothesis]:
     if plain.judgement.passed or not slope:
         yield plain
         return
+    if EPS32 * np.linalg.norm(y) > NOISY * abs(slope) * np.sqrt(spread):
+        return  # what is left of the source beside the offset is hardly more than rounding, which fits anything
     offset = float(y.mean() - slope * y64.mean())
     # What the offset has rounded away is no fault of its own.
     lost = EPS32 * abs(offset / slope) * np.sqrt(y64[0].size)

@@ -147,6 +147,11 @@ def test_a_clean_output_and_one_changed_weight_name_nothing(
     assert named(function(logits("float32", weights=[changed, *W[1:]])), source, kind) == []
 
 
+@pytest.mark.parametrize("scale", [0.0, 1e-6])
+def test_an_output_that_hardly_depends_on_the_source_is_not_called_scaled(scale: float) -> None:
+    assert named((scale * Z + 0.3).astype("float32"), logits, "tensor") == []
+
+
 def test_swapped_outputs_are_named_and_one_of_two_that_fails_is_explained() -> None:
     def second(dtype: str) -> np.ndarray:
         return logits(dtype, head=2)
