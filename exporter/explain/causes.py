@@ -15,6 +15,7 @@ from exporter.explain.source_faults import source_causes
 from exporter.source_folder import open_source
 from runtimes.base import Array
 from runtimes.bundle import ModelSpec
+from runtimes.errors import FwexportError, WorkerError
 from runtimes.explanation import Cause
 from runtimes.hypotheses import all_passed, on_outputs, on_runs
 from runtimes.parity import distances, refuse_reference
@@ -56,12 +57,15 @@ def causes_of(
     causes += on_inputs(run, y, reference, model, SECONDS * INPUTS_SHARE, notes)
     if causes:
         return causes, notes
-    mixed = alone(run, reference, model)
-    if mixed is not None:
-        return [mixed], notes
-    random = on_runs(y, run(reference.inputs), reference, model)
-    if random:
-        return random, notes
+    try:
+        mixed = alone(run, reference, model)
+        if mixed is not None:
+            return [mixed], notes
+        random = on_runs(y, run(reference.inputs), reference, model)
+        if random:
+            return random, notes
+    except FwexportError as error:
+        notes.append(f"other batches of the same samples could not be run: {error}")
     if source is None or converters is None:
         return [], [*notes, "there is no source here in which faults could be tried"]
     loader = open_source(source).loader
@@ -96,7 +100,10 @@ def alone(run: Run, reference: Reference, model: ModelSpec) -> Cause | None:
 def on_inputs(
     run: Run, y: dict[str, Array], reference: Reference, model: ModelSpec, seconds: float, notes: list[str]
 ) -> list[Cause]:
-    """The changes of the inputs under which the artifact agrees. What agrees on a few samples is tried on all."""
+    """The changes of the inputs under which the artifact agrees. What agrees on a few samples is tried on all.
+
+    Inputs that the artifact refuses (a mask in the place of indices) are no cause; a runtime that they end ends the search.
+    """
     end = time.monotonic() + seconds
     chosen = np.unique(np.linspace(0, len(reference) - 1, FEW).round().astype(int))
     few = reference.part(chosen, np.arange(0))
@@ -106,10 +113,16 @@ def on_inputs(
         if time.monotonic() > end:
             notes.append(f"not every change of the inputs was tried: {seconds:.0f} s were over")
             break
-        first = {name: array[chosen] for name, array in change.inputs.items()}
-        if change.name in causes or _restored(replace(change, inputs=first), run, few, model, wrong) is None:
+        if change.name in causes:
             continue
-        cause = _restored(change, run, reference, model, wrong)
+        first = replace(change, inputs={name: array[chosen] for name, array in change.inputs.items()})
+        try:
+            cause = _restored(first, run, few, model, wrong) and _restored(change, run, reference, model, wrong)
+        except WorkerError as error:
+            notes.append(f"not every change of the inputs was tried: with {change.name}, {error}")
+            break
+        except FwexportError:
+            continue
         if cause is not None:
             causes[cause.name] = cause
     return list(causes.values())

@@ -7,9 +7,11 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from exporter.explain.causes import on_inputs
+from exporter.explain.causes import causes_of, on_inputs
 from exporter.explain.input_changes import input_changes
 from runtimes.bundle import ModelSpec, TensorSpec
+from runtimes.client import ChildFailed
+from runtimes.errors import FwexportError, WorkerCrashed
 from runtimes.parity import noise_floor
 from runtimes.reference import Reference
 from runtimes.turned import turned
@@ -100,6 +102,42 @@ def named(source: Artifact, artifact: Artifact) -> list[str]:
 def test_what_an_artifact_does_to_its_input_is_named_and_nothing_else(name: str) -> None:
     cause, source, artifact = PLANTED[name]
     assert named(source, artifact) == [cause]
+
+
+REFUSED = ChildFailed("index out of range", "IndexError", "")
+
+
+@pytest.mark.parametrize("error", [REFUSED, WorkerCrashed("the child process was killed")])
+def test_inputs_that_the_runtime_fails_on_leave_the_causes_that_were_found(error: FwexportError) -> None:
+    given, model = reference(net)
+
+    def run(inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        images = inputs["image"]
+        if images.max() > 1 or images.min() < 0:
+            raise error
+        return {"y": net(images[..., ::-1])}
+
+    notes: list[str] = []
+    found = on_inputs(run, run(given.inputs), given, model, 60, notes)
+    assert [cause.name for cause in found] == ["flipped"]
+    crashed = isinstance(error, WorkerCrashed)
+    assert notes == [f"not every change of the inputs was tried: with scale 1/255 doubled, {error}"] * crashed
+
+
+def test_a_runtime_that_fails_in_other_batches_leaves_the_rest_of_the_search() -> None:
+    given, model = reference(net)
+
+    def run(inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        if len(inputs["image"]) == 1:
+            raise REFUSED
+        return {"y": net(inputs["image"]) ** 3}
+
+    found, notes = causes_of(run, run(given.inputs), given, model, (), None, None)
+    assert found == []
+    assert notes == [
+        f"other batches of the same samples could not be run: {REFUSED}",
+        "there is no source here in which faults could be tried",
+    ]
 
 
 def test_one_changed_weight_is_no_change_of_the_input() -> None:
