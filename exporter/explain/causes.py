@@ -117,7 +117,9 @@ def on_inputs(
             continue
         first = replace(change, inputs={name: array[chosen] for name, array in change.inputs.items()})
         try:
-            cause = _restored(first, run, few, model, wrong) and _restored(change, run, reference, model, wrong)
+            cause = _restored(first, run, few, model, wrong) and _restored(
+                change, run, reference, model, wrong
+            )
         except WorkerError as error:
             notes.append(f"not every change of the inputs was tried: with {change.name}, {error}")
             break
