@@ -26,7 +26,7 @@ from runtimes.foreign import ForeignFile
 from runtimes.formats import FILES, recognise, recognised
 from runtimes.pool import Cell, Pool, cells
 from runtimes.quantization import limits_of
-from runtimes.quantized import Limits
+from runtimes.quantized import IN_REFERENCE, Limits
 from runtimes.reference import Reference
 from runtimes.rows import SCHEMA as ROWS_SCHEMA
 from runtimes.rows import VerifyResult, VerifyRow
@@ -120,8 +120,9 @@ class _Pair:
                 yield from self._not_run(outputs.fault)
                 return
             artifact = file.artifact(inputs.file, outputs.file)
-            if self.basis.quantized and not artifact.quantized:
-                artifact = replace(artifact, quantized=f"{self.basis.quantized}, in the reference")
+            if self.basis.quantized and self.basis.quantized != artifact.quantized:
+                types = filter(None, (artifact.quantized, f"{self.basis.quantized}{IN_REFERENCE}"))
+                artifact = replace(artifact, quantized=", ".join(types))
             chosen = self._cells(replace(model, outputs=outputs.model), artifact)
             file.give_to(pool, chosen)
         yield from self._judged(chosen, reference, pool)

@@ -1,6 +1,7 @@
 """The verdict on a quantised file, which no rounding noise of its source can judge. Pure.
 
-A classifier is judged by how often it names the source's class on real samples, anything else by its signal to noise ratio.
+A classifier's first output is judged by how often it names the source's class on real samples, any other output by its
+signal to noise ratio. However the file is run, it must be as good.
 """
 
 from __future__ import annotations
@@ -17,12 +18,16 @@ from runtimes.parity import sqnr_db
 from runtimes.reference import Reference
 from runtimes.rows import VerifyRow
 from runtimes.statistics import decide_agreement
+from runtimes.verdicts import AT_ONCE
 
 # On generated inputs a quantiser leaves the range that it was calibrated for, and clips. An error of half the signal,
 # though, is another model's.
 UNLIKE_DB = 6.0
 # Where 8-bit networks begin to be good. Those of float16 lie above 60: it has 3 bits more, and each number its own scale.
 INTEGER_DB, HALF_DB = 20.0, 40.0
+# What follows the types of A, where B is not quantised and A is.
+IN_REFERENCE = ", in the reference"
+_BY_FIGURES = "quantised ("
 
 
 @dataclass(frozen=True)
@@ -40,7 +45,7 @@ class Limits:
         """What is asked of a file with these types, as an Artifact names them."""
         if self.min_sqnr_db is not None:
             return self.min_sqnr_db
-        return HALF_DB if quantized.partition(",")[0] == "float16" else INTEGER_DB
+        return HALF_DB if quantized.removesuffix(IN_REFERENCE) == "float16" else INTEGER_DB
 
 
 def tolerated(
@@ -64,12 +69,60 @@ def tolerated(
     if not all(y.shape == exact.shape and np.isfinite(y).all() for y, exact in pairs):
         return row
     usual = reference.roles != "sentinel"
-    ratio = min(sqnr_db(y[usual], exact[usual]) for y, exact in pairs)
-    row = replace(row, sqnr_db=ratio, max_noise_ratio=None, median_noise_ratio=None)
+    ratios = {
+        spec.name: {
+            how: sqnr_db(run[spec.name][usual], reference.y64[spec.name][usual]) for how, run in runs.items()
+        }
+        for spec in model.outputs
+    }
+    worst = {name: min(by_run.values()) for name, by_run in ratios.items()}
+    smallest = min(worst.values())
+    row = replace(row, sqnr_db=smallest, max_noise_ratio=None, median_noise_ratio=None)
+    first = model.outputs[0]
     if top1 is None:
-        return by_ratio(row, ratio, quantized, limits, reference.samples == "generated")
-    source_top1 = np.argmax(reference.heldout_y64[model.outputs[0].name], axis=1)
-    return by_classes(row, counted(top1, source_top1, reference.heldout_labels), ratio, quantized, limits)
+        if len(reference.heldout_labels) and first.kind in ("logits", "probabilities"):
+            return row  # it gave no classes for them
+        return by_ratio(row, smallest, quantized, limits, reference.samples == "generated")
+    source_top1 = np.argmax(reference.heldout_y64[first.name], axis=1)
+    classes = counted(top1, source_top1, reference.heldout_labels)
+    found = by_outputs(row, classes, worst, model, quantized, limits)
+    at_once, (how, lowest) = (
+        ratios[first.name][AT_ONCE],
+        min(ratios[first.name].items(), key=lambda one: one[1]),
+    )
+    if found.outcome == "mismatch" or lowest >= min(at_once - UNLIKE_DB, limits.sqnr_db(quantized)):
+        return found
+    reason = (
+        f"quantised ({quantized}): SQNR of {first.name} {lowest:.1f} dB {how}, {at_once:.1f} dB {AT_ONCE}"
+    )
+    return replace(found, outcome="mismatch", reason=reason, needed_n=None)
+
+
+def by_outputs(
+    row: VerifyRow,
+    classes: Classes,
+    ratios: Mapping[str, float],
+    model: ModelSpec,
+    quantized: str,
+    limits: Limits,
+) -> VerifyRow:
+    """The row of a classifier that named these classes of real samples; its outputs but the first by ``ratios`` in dB.
+
+    The ratio of indices says nothing: outputs of integers are left to the classes.
+    """
+    for spec in model.outputs[1:]:
+        other = by_ratio(row, ratios[spec.name], quantized, limits)
+        if other.outcome == "mismatch" and spec.dtype.startswith(("float", "bfloat")):
+            return replace(other, reason=f"{spec.name}, {other.reason}")
+    return by_classes(row, classes, min(ratios.values()), quantized, limits)
+
+
+def worse(old: VerifyRow, new: VerifyRow) -> VerifyRow:
+    """``new``, reached on more samples, unless ``old`` has a fault that more samples do not mend."""
+    faulty = {"mismatch": ("passed", "inconclusive"), "inconclusive": ("passed",)}
+    if old.outcome == "inconclusive" and old.reason.startswith(_BY_FIGURES):
+        return new
+    return old if new.outcome in faulty.get(old.outcome, ()) else new
 
 
 def by_ratio(
@@ -102,5 +155,5 @@ def by_classes(row: VerifyRow, classes: Classes, ratio: float, quantized: str, l
 
 def _joined(reason: str, row: VerifyRow, passed: bool) -> str:
     """The figures, and what the row had remarked where that was no fault."""
-    remark = row.reason if row.outcome == "passed" and not row.reason.startswith("quantised (") else ""
+    remark = row.reason if row.outcome == "passed" and not row.reason.startswith(_BY_FIGURES) else ""
     return f"{reason}. {remark}" if passed and remark else reason

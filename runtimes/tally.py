@@ -11,8 +11,8 @@ import numpy as np
 from runtimes.base import Array
 from runtimes.bundle import ModelSpec
 from runtimes.classes import Classes, counted
-from runtimes.parity import MAX_RATIO, distances, margins, noise_elsewhere
-from runtimes.quantized import Limits, by_classes, by_ratio
+from runtimes.parity import MAX_RATIO, MOST_SQNR_DB, distances, margins, noise_elsewhere
+from runtimes.quantized import Limits, by_outputs, by_ratio, worse
 from runtimes.reference import Reference
 from runtimes.rows import VerifyRow
 
@@ -89,35 +89,55 @@ class Tally:
             self.classes += counted(np.argmax(y[first], axis=1), np.argmax(exact[first], axis=1), labels)
 
     @property
+    def ratios(self) -> dict[str, float]:
+        """The SQNR of each output over every sample, in dB: -inf as ``parity.sqnr_db`` has it."""
+        return {name: self._ratio(signal, self._error[name]) for name, signal in self._signal.items()}
+
+    @staticmethod
+    def _ratio(signal: float, error: float) -> float:
+        if not math.isfinite(signal) or not math.isfinite(error) or (signal == 0 and error > 0):
+            return -math.inf
+        return 10 * math.log10(signal / max(error, signal * 2.0**-106)) if signal else MOST_SQNR_DB
+
+    @property
     def sqnr_db(self) -> float | None:
         """The smallest of an output's, over every sample, in dB; None where it is not finite."""
-        ratios = [
-            10 * math.log10(signal / max(self._error[name], signal * 2.0**-106))
-            for name, signal in self._signal.items()
-            if signal > 0 and math.isfinite(self._error[name])
-        ]
-        return min(ratios) if ratios and len(ratios) == len(self._signal) else None
+        smallest = min(self.ratios.values())
+        return smallest if math.isfinite(smallest) else None
 
     def onto(self, row: VerifyRow, closely: VerifyRow | None, quantized: str, limits: Limits) -> VerifyRow:
         """``row``, reached on a few samples, with the figures of all of them, and a verdict that they may have changed.
 
         ``closely`` is the row that the samples which were kept got, by their own noise; None for a quantised file.
-        They were picked for their errors, so that their median says nothing.
+        They were picked for their errors, so that their median says nothing. More samples mend no fault.
         """
         row = replace(self.classes.onto(row), sqnr_db=self.sqnr_db)
         if row.outcome not in ("passed", "mismatch", "inconclusive"):
             return row
-        if quantized and self.sqnr_db is not None:
-            if self.classes.n:
-                return by_classes(row, self.classes, self.sqnr_db, quantized, limits)
-            return by_ratio(row, self.sqnr_db, quantized, limits)
-        if closely is None or closely.max_noise_ratio is None:
+        if quantized:
+            return worse(row, self._tolerated(row, quantized, limits))
+        if closely is None:
             return row
+        if closely.max_noise_ratio is None:
+            reason = f"of all {self.n:,} samples, the furthest could not be judged: {closely.reason}"
+            return replace(row, outcome="inconclusive", reason=reason) if row.outcome == "passed" else row
         row = replace(row, max_noise_ratio=max(row.max_noise_ratio or 0.0, closely.max_noise_ratio))
         if row.outcome == "passed" and not closely.max_noise_ratio <= MAX_RATIO:
             reason = f"of all {self.n:,} samples, looked for the furthest: {closely.reason}"
             return replace(row, outcome="mismatch", reason=reason)
         return row
+
+    def _tolerated(self, row: VerifyRow, quantized: str, limits: Limits) -> VerifyRow:
+        """What all samples say of a quantised file."""
+        if not all(math.isfinite(signal) for signal in self._signal.values()):
+            reason = f"the reference is not finite on all of the {self.n:,} samples"
+            return replace(row, outcome="inconclusive", reason=reason)
+        if not all(math.isfinite(error) for error in self._error.values()):
+            reason = f"of all {self.n:,} samples, some give outputs of another shape, or that are not finite"
+            return replace(row, outcome="mismatch", reason=reason)
+        if self.classes.n:
+            return by_outputs(row, self.classes, self.ratios, self._model, quantized, limits)
+        return by_ratio(row, min(self.ratios.values()), quantized, limits)
 
 
 def together(kept: Sequence[Kept]) -> tuple[dict[str, Array], Array]:

@@ -87,6 +87,29 @@ def test_samples_that_are_too_far_by_their_own_noise_fail_a_row_that_had_passed(
     assert tally.onto(replace(ROW, outcome="crashed"), closely, "", Limits()).outcome == "crashed"
 
 
+def test_a_passed_row_whose_furthest_samples_could_not_be_judged_is_inconclusive() -> None:
+    exact = RANDOM.standard_normal((N, 10))
+    closely = replace(ROW, outcome="timeout", max_noise_ratio=None, reason="no answer in 300 s")
+    row = tallied(exact + 1.0, exact).onto(ROW, closely, "", Limits())
+    assert row.outcome == "inconclusive"
+    assert "no answer in 300 s" in row.reason
+
+
+def test_all_samples_mend_no_fault_of_a_quantised_file_and_find_more() -> None:
+    exact = RANDOM.standard_normal((N, 10))
+    tally = tallied(exact, exact)
+    wrong = replace(ROW, outcome="mismatch", reason="b, on one thread: NaN or Inf")
+    assert tally.onto(wrong, None, "int8", Limits()).reason == wrong.reason
+    assert tally.onto(ROW, None, "int8", Limits()).outcome == "passed"
+    few = replace(ROW, outcome="inconclusive", reason="quantised (int8): too few")
+    assert tally.onto(few, None, "int8", Limits()).outcome == "passed"
+    y = exact.copy()
+    y[77, 2] = np.nan
+    row = tallied(y, exact).onto(ROW, None, "int8", Limits())
+    assert row.outcome == "mismatch"
+    assert "not finite" in row.reason
+
+
 def test_what_is_not_finite_or_of_another_shape_is_infinitely_far() -> None:
     exact = RANDOM.standard_normal((N, 10))
     y = exact.copy()
