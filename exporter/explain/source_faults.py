@@ -175,8 +175,8 @@ def search(source: Source, artifact: Artifact, layers: Sequence[str], seconds: f
             if trial.same in told or (trial.whole_batch and not is_whole):
                 continue
             # What one layer explains is not said of all.
-            cause = _cause(source, trial, whole, few, kinds)
-            single = (_cause(source, one, whole, few, kinds) for one in trial.alone if cause)
+            cause = _cause(source, trial, whole, few, kinds, end)
+            single = (_cause(source, one, whole, few, kinds, end) for one in trial.alone if cause)
             cause = next(filter(None, single), cause)
             if cause is not None:
                 told.add(trial.same)
@@ -189,10 +189,15 @@ def search(source: Source, artifact: Artifact, layers: Sequence[str], seconds: f
 
 
 def _cause(
-    source: Source, trial: Trial, artifact: Artifact, few: Artifact, kinds: Mapping[str, Kind]
+    source: Source,
+    trial: Trial,
+    artifact: Artifact,
+    few: Artifact,
+    kinds: Mapping[str, Kind],
+    end: float,
 ) -> Cause | None:
-    """The trial as a cause, when it restores parity on a few samples, then on all."""
-    value = _restores(source, trial, artifact if trial.whole_batch else few, kinds)
+    """The trial as a cause, when it restores parity on a few samples, before ``end`` by the clock, then on all."""
+    value = _restores(source, trial, artifact if trial.whole_batch else few, kinds, end)
     if value is None:
         return None
     judgement = artifact.judged(_run(source, artifact, trial.at(value), trial.whole_batch), kinds)
@@ -201,10 +206,14 @@ def _cause(
     return Cause(trial.name, "source", trial.detail.format(value=value), judgement.max_ratio)
 
 
-def _restores(source: Source, trial: Trial, case: Artifact, kinds: Mapping[str, Kind]) -> float | None:
-    """The value with which the trial restores parity on these samples, or None."""
+def _restores(
+    source: Source, trial: Trial, case: Artifact, kinds: Mapping[str, Kind], end: float
+) -> float | None:
+    """The value with which the trial restores parity on these samples, or None: also where ``end`` comes first."""
 
     def distance(value: float) -> tuple[bool, float]:
+        if time.monotonic() > end:
+            return False, inf
         try:
             with np.errstate(all="ignore"):
                 outputs = _run(source, case, trial.at(value), trial.whole_batch)

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Mapping
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from exporter.explain.faults import faults
+from exporter.explain.operators import Op
+from exporter.explain.source_faults import Artifact, Change, Trial, _restores
+from runtimes.base import Array, Feeds
+from runtimes.bundle import TensorSpec
 from runtimes.client import Worker
 
 torch = pytest.importorskip("torch", reason="the faults are planted in PyTorch's modules")
@@ -66,3 +73,26 @@ def test_one_changed_weight_and_a_right_artifact_have_no_name(
 ) -> None:
     assert in_torch[name] == []
     assert in_keras[name] == []
+
+
+class Counted:
+    """A source that gives 0, however it is changed."""
+
+    inputs = outputs = (TensorSpec("x", "float32", (None, 1), "NC"),)
+    runs = 0
+
+    def run(self, feeds: Feeds, changes: Mapping[int, Change]) -> dict[str, Array]:
+        self.runs += 1
+        return {"x": np.zeros_like(feeds["x"])}
+
+    def operators(self, feeds: Feeds) -> list[Op]:
+        return []
+
+
+@pytest.mark.parametrize(("seconds", "runs"), [(60, 3), (0, 0)])
+def test_a_number_is_searched_for_until_the_time_is_over(seconds: float, runs: int) -> None:
+    one = {"x": np.ones((4, 1), "float32")}
+    case = Artifact(one, one, {"x": np.ones((4, 1))}, {"x": np.full(4, 1e-7)})
+    trial, source = Trial("another epsilon", "", {}, (0.1, 1.0, 10.0), tuned=True), Counted()
+    assert _restores(source, trial, case, {"x": "tensor"}, time.monotonic() + seconds) is None
+    assert source.runs == runs
