@@ -166,13 +166,10 @@ def _verify_cell(
             wrong = wrong or metadata_faults(opened.metadata, artifact, model)
         if wrong:
             return replace(row, reason=wrong), None
-        inputs = feeds(reference.inputs, model, artifact)
-        first = {name: array[: fixed or 1] for name, array in inputs.items()}
-        live.first_s = live.worker.call(session_child.first_run, first)
-        judged_by = affordable(reference, _seconds_per_sample(live, first, fixed), RUNS + _has_threads(live))
+        judged_by = judged_part(cell, reference, pool)
+        inputs = feeds(judged_by.inputs, model, artifact)
         if judged_by is not reference:
             row = replace(row, n=len(judged_by), reason=_fewer(judged_by, reference))
-            inputs = feeds(judged_by.inputs, model, artifact)
         everything = [len(judged_by)]
         found = {
             AT_ONCE: _answers(live, inputs, everything, fixed),
@@ -200,6 +197,18 @@ def _verify_cell(
     if artifact.quantized:
         row = tolerated(row, runs, top1, judged_by, model, artifact.quantized, limits)
     return row, top1 if judged_by is reference else None
+
+
+def judged_part(cell: Cell, reference: Reference, pool: Pool) -> Reference:
+    """The reference, or as much of it as the cell's runtime answers in the time of a row, see ``affordable``."""
+    live, artifact = pool.session(cell), cell.described
+    _ = live.opened
+    fixed = fixed_batch(artifact.inputs)
+    inputs = feeds(reference.inputs, cell.bundle.manifest.model, artifact)
+    first = {name: array[: fixed or 1] for name, array in inputs.items()}
+    if live.first_s is None:
+        live.first_s = live.worker.call(session_child.first_run, first)
+    return affordable(reference, _seconds_per_sample(live, first, fixed), RUNS + _has_threads(live))
 
 
 def answers(cell: Cell, samples: Mapping[str, Array], pool: Pool) -> dict[str, Array]:

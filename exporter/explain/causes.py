@@ -18,10 +18,10 @@ from runtimes.bundle import ModelSpec
 from runtimes.errors import FwexportError, WorkerError
 from runtimes.explanation import Cause
 from runtimes.hypotheses import all_passed, on_outputs, on_runs
-from runtimes.parity import distances, refuse_reference
+from runtimes.parity import distances, refuse_estimate, refuse_reference
 from runtimes.reference import SEED, Reference
 
-# What a row may take: of that, the changes of the inputs have the first share.
+# What a row may take by default: of that, the changes of the inputs have the first share.
 SECONDS = 60.0
 INPUTS_SHARE = 0.5
 # The samples that are run first with each change of the inputs.
@@ -40,21 +40,18 @@ def causes_of(
     layers: tuple[str, ...],
     source: Path | None,
     converters: Converters | None,
+    seconds: float = SECONDS,
 ) -> tuple[list[Cause], list[str]]:
-    """``(causes, notes)`` for an artifact that gave ``y``, all in one batch.
+    """``(causes, notes)`` for an artifact that gave ``y``, all in one batch, which does not pass.
 
     ``run`` gives its outputs for other inputs, in the source's names and layouts. ``layers`` are the first that diverge.
     Without ``source`` or its framework only the outputs and the inputs are looked at, and a note says so. The source is
-    opened where those explain nothing.
+    opened where those explain nothing. The search ends after ``seconds``.
     """
     begin = time.monotonic()
-    if all_passed(y, reference, model).passed:
-        return [], [
-            "all in one batch the outputs are right: the fault shows in other batches, or now and then"
-        ]
     causes = on_outputs(y, reference, model)
     notes: list[str] = []
-    causes += on_inputs(run, y, reference, model, SECONDS * INPUTS_SHARE, notes)
+    causes += on_inputs(run, y, reference, model, seconds * INPUTS_SHARE, notes)
     if causes:
         return causes, notes
     try:
@@ -80,7 +77,7 @@ def causes_of(
         reference.y64,
         reference.noise,
         layers,
-        max(0.0, SECONDS - (time.monotonic() - begin)),
+        max(0.0, seconds - (time.monotonic() - begin)),
     )
     return found.causes, [*notes, *found.notes]
 
@@ -150,9 +147,8 @@ def _restored(change: Change, run: Run, reference: Reference, model: ModelSpec, 
         )
         for spec in model.outputs
     }
-    refused = any(
-        refuse_reference(reference.y64[spec.name], noise[spec.name], spec.kind) for spec in model.outputs
-    )
+    refuse = refuse_estimate if reference.noise_kind == "estimated" else refuse_reference
+    refused = any(refuse(reference.y64[spec.name], noise[spec.name], spec.kind) for spec in model.outputs)
     return None if refused else restored_by(change, y, replace(reference, noise=noise), model)
 
 

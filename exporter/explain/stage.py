@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from exporter.converters import Converters
-from exporter.explain.causes import causes_of
+from exporter.explain.causes import SECONDS, causes_of
 from exporter.explain.first_layer import Divergence, closest_tensor, first_layer
 from exporter.explain.source_layers import SourceLayer, layers, leading_to
 from exporter.source_folder import open_source
@@ -21,14 +21,21 @@ from runtimes.base import Array, SessionOptions
 from runtimes.bundle import Bundle, ModelSpec
 from runtimes.errors import FwexportError, UnavailableError
 from runtimes.explanation import Cause, Explanation
+from runtimes.hypotheses import all_passed
 from runtimes.parity import judge
 from runtimes.pool import Cell, Pool, cells
 from runtimes.reference import REFERENCE, Reference, fixed_batch, open_reference, padded
 from runtimes.rows import VERIFY, VerifyResult, VerifyRow, cell_name, load_verify, save
 from runtimes.verdicts import feeds, source_outputs
+from runtimes.verify import judged_part
 
 # How many samples the layers are compared on: the worst one, a sentinel, and real ones.
 SAMPLES = 8
+# Of a fault in other batches, on one thread, now and then, or on samples that only count for the agreement.
+RIGHT_AGAIN = (
+    "run again all in one batch, each of the {} judged samples is right, so there is no layer to look for: only what "
+    "the reason names is wrong"
+)
 
 
 def explain_saved(bundle: Bundle, result: VerifyResult, out: Path, pool: Pool) -> VerifyResult:
@@ -60,43 +67,44 @@ def source_of(bundle: Bundle) -> Path:
     return bundle.folder / bundle.manifest.source.path
 
 
-def explain(
-    cell: Cell, reference: Reference, row: VerifyRow, pool: Pool, converters: Converters | None
-) -> Explanation:
-    """Why the cell's row is a mismatch. Without ``converters`` the source is not opened."""
-    if row.outcome != "mismatch":
-        return Explanation(notes=(f"the row is {row.outcome}, not a mismatch",))
-    return Explainer(source_of(cell.bundle), reference, pool, converters).explain(cell)
-
-
 class Explainer:
-    """Explains cells that are judged by one reference; the source's layers on the same samples are computed once.
+    """Explains cells that are judged by one reference, or by the part of it that their runtime is quick enough for.
 
-    ``source`` is the folder of the source, None where there is none; without ``converters`` it is not opened.
+    The source's layers on the same samples are computed once. ``source`` is the folder of the source, None where there
+    is none; without ``converters`` it is not opened. ``seconds`` is what the search for the causes of a cell may take.
     """
 
     def __init__(
-        self, source: Path | None, reference: Reference, pool: Pool, converters: Converters | None
+        self,
+        source: Path | None,
+        reference: Reference,
+        pool: Pool,
+        converters: Converters | None,
+        seconds: float = SECONDS,
     ) -> None:
         self._source, self._reference, self._pool, self._converters = source, reference, pool, converters
+        self._seconds = seconds
         self._layers: dict[tuple[int, ...], list[SourceLayer]] = {}
 
     def explain(self, cell: Cell) -> Explanation:
         """The first layer, then the causes; what fails on the way becomes a note."""
         notes: list[str] = []
         try:
-            y = outputs(cell, self._reference.inputs, self._pool)
+            reference = judged_part(cell, self._reference, self._pool)
+            y = outputs(cell, reference.inputs, self._pool)
         except FwexportError as error:
             return Explanation(notes=(f"the artifact could not be run again: {error}",))
+        if all_passed(y, reference, cell.bundle.manifest.model).passed:
+            return Explanation(notes=(RIGHT_AGAIN.format(len(reference)),))
         found = Divergence((), "", ())
         try:
-            rows = samples(y, self._reference, cell.bundle.manifest.model)
-            source = self._source_layers(rows)
+            rows = samples(y, reference, cell.bundle.manifest.model)
+            source = self._source_layers(reference, rows)
             used = rows[: len(source[0].y64)] if source else rows[:1]
-            source = leading_to(source, [y64[used] for y64 in self._reference.y64.values()])
-            traced = _trace(cell, self._reference, used, self._pool)
+            source = leading_to(source, [y64[used] for y64 in reference.y64.values()])
+            traced = _trace(cell, reference, used, self._pool)
             found = first_layer(source, traced)
-            notes += _remarks(found, y, traced, used, self._reference, cell.bundle.manifest.model)
+            notes += _remarks(found, y, traced, used, reference, cell.bundle.manifest.model)
         except FwexportError as error:
             notes.append(f"no layer was compared: {error}")
         causes: list[Cause] = []
@@ -104,11 +112,12 @@ class Explainer:
             causes, remarks = causes_of(
                 lambda inputs: outputs(cell, inputs, self._pool),
                 y,
-                self._reference,
+                reference,
                 cell.bundle.manifest.model,
                 found.span,
                 self._source,
                 self._converters,
+                self._seconds,
             )
             notes += remarks
         except FwexportError as error:
@@ -117,9 +126,9 @@ class Explainer:
             notes.append("the first layer already differs: the fault lies in it, or in what it is given")
         return Explanation(found.span, found.last_good, found.layers, tuple(causes), tuple(notes))
 
-    def _source_layers(self, rows: Array) -> list[SourceLayer]:
+    def _source_layers(self, reference: Reference, rows: Array) -> list[SourceLayer]:
         """The source's layers on these samples, or on the first of them. Raises UnavailableError without its framework."""
-        key = tuple(int(row) for row in rows)
+        key = (len(reference), *(int(row) for row in rows))
         if key not in self._layers:
             if self._source is None or self._converters is None:
                 raise UnavailableError("there is no source to open here")
@@ -127,8 +136,8 @@ class Explainer:
             missing = loader.check()
             if missing:
                 raise UnavailableError(f"the source cannot be opened here: {missing}")
-            inputs = {name: array[rows] for name, array in self._reference.inputs.items()}
-            real = [bool(role != "sentinel") for role in self._reference.roles[rows]]
+            inputs = {name: array[rows] for name, array in reference.inputs.items()}
+            real = [bool(role != "sentinel") for role in reference.roles[rows]]
             self._layers[key] = self._converters.get(loader.PROCESS).call(layers, self._source, inputs, real)
         return self._layers[key]
 

@@ -24,7 +24,6 @@ from typing import TypeVar
 
 from exporter.console import stderr, stdout
 from exporter.converters import Converters
-from exporter.explain import causes
 from exporter.explain.stage import Explainer, source_of
 from runtimes.base import runtime
 from runtimes.bundle import Bundle
@@ -172,8 +171,8 @@ class Mutants:
         self, bundle: Bundle, chosen: Sequence[Cell], kind: Kind | None = None, explained: Sequence[str] = ()
     ) -> tuple[Row, ...]:
         reference = open_reference(bundle.folder / REFERENCE)
-        causes.SECONDS = SECONDS if kind and kind.causes else 0.0
-        explainer = Explainer(source_of(bundle), reference, self.pool, self.explaining)
+        seconds = SECONDS if kind and kind.causes else 0.0
+        explainer = Explainer(source_of(bundle), reference, self.pool, self.explaining, seconds)
         rows = []
         for cell, row, _ in judge_cells(chosen, reference, self.pool):
             found = None

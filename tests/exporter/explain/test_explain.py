@@ -10,8 +10,13 @@ from typing import Any
 import numpy as np
 import pytest
 
+from exporter.explain.stage import RIGHT_AGAIN, Explainer
+from runtimes import verify
 from runtimes.bundle import open_bundle, save_manifest
+from runtimes.explanation import Explanation
 from runtimes.files import digest
+from runtimes.pool import Pool, cells
+from runtimes.reference import REFERENCE, open_reference
 from runtimes.rows import VERIFY, load_verify
 from tests.conftest import fwexport
 
@@ -65,3 +70,17 @@ def test_without_the_source_the_rest_is_still_said(own_bundle: Path) -> None:
     found = explanation(own_bundle)
     assert found["first_layers"] == []
     assert any("no layer was compared" in note for note in found["notes"])
+
+
+def test_of_outputs_that_are_right_when_run_again_no_layer_is_blamed(
+    bundles: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As after a mismatch in other batches, or of a held-out sample's class; all samples, or those of a slow runtime."""
+    bundle = open_bundle(bundles["torch"])
+    reference = open_reference(bundle.folder / REFERENCE)
+    (cell,) = cells(bundle, ("cpu",), ("onnx",))
+    with Pool() as pool:
+        explainer = Explainer(None, reference, pool, None)
+        assert explainer.explain(cell) == Explanation(notes=(RIGHT_AGAIN.format(len(reference)),))
+        monkeypatch.setattr(verify, "ROW_SECONDS", 1e-9)
+        assert explainer.explain(cell) == Explanation(notes=(RIGHT_AGAIN.format(verify.FEWEST),))

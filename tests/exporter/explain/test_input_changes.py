@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -138,6 +139,28 @@ def test_a_runtime_that_fails_in_other_batches_leaves_the_rest_of_the_search() -
         f"other batches of the same samples could not be run: {REFUSED}",
         "there is no source here in which faults could be tried",
     ]
+
+
+def test_the_search_ends_when_its_time_is_over() -> None:
+    given, model = reference(net)
+
+    def run(inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        return {"y": net(inputs["image"][..., ::-1])}
+
+    found, notes = causes_of(run, run(given.inputs), given, model, (), None, None, seconds=0)
+    assert (found, notes[0]) == ([], "not every change of the inputs was tried: 0 s were over")
+
+
+def test_where_nothing_computes_in_float64_a_cause_that_rounds_is_found_as_well() -> None:
+    cause, source, artifact = PLANTED["scale-missing-inside"]
+    measured, model = reference(source)
+    given = replace(measured, y64={"y": source(IMAGES).astype("float64")}, noise_kind="estimated")
+
+    def run(inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        return {"y": artifact(inputs["image"])}
+
+    found = on_inputs(run, run(given.inputs), given, model, 60, [])
+    assert [each.name for each in found] == [cause]
 
 
 def test_one_changed_weight_is_no_change_of_the_input() -> None:
