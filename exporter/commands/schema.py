@@ -10,7 +10,11 @@ from runtimes import schemas
 @click.command("schema")
 @click.argument("name", required=False, type=click.Choice(list(schemas.OF)))
 def command(name: str | None) -> int:
-    """Print the JSON Schema of NAME.json and of what `fwexport NAME --json` prints; without NAME, the file of each."""
+    """Print the JSON Schema of NAME; without NAME, the file of each.
+
+    It is that of NAME.json (verify, bench, agreement, manifest, golden) and of what `fwexport NAME --json` prints
+    (verify, bench, build).
+    """
     if name:
         click.echo(schemas.path(name).read_text(), nl=False)
         return 0
