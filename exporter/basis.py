@@ -188,7 +188,14 @@ class FileBasis:
         """What it gives in its runtime."""
         notes = (*self.notes, *samples.notes)
         return estimated(
-            self.file, self.model, self.artifact, samples.inputs, samples.labels, samples.generated, notes
+            self.file,
+            self.model,
+            self.artifact,
+            samples.inputs,
+            samples.labels,
+            samples.generated,
+            notes,
+            samples.closest,
         )
 
     def exact(self, inputs: dict[str, Array]) -> dict[str, Array]:

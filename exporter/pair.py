@@ -19,7 +19,7 @@ from exporter.samples import Samples, generated
 from exporter.source_kind import Given
 from runtimes import machine
 from runtimes.bundle import MANIFEST, SCHEMA, Artifact, Bundle, Manifest, ModelSpec, Source
-from runtimes.errors import FwexportError, NotAModelError, UnavailableError, UsageError
+from runtimes.errors import FwexportError, NotAModelError, UnavailableError, UsageError, WorkerError
 from runtimes.estimate import not_known
 from runtimes.files import digest, size_of
 from runtimes.foreign import ForeignFile
@@ -98,7 +98,7 @@ class _Pair:
         """One for each runtime, device and backend of B."""
         try:
             file = ForeignFile(self.path, self.options.runtimes)
-        except UnavailableError as error:
+        except (UnavailableError, WorkerError) as error:
             yield from self._not_run(str(error), error)
             return
         with file:
@@ -131,16 +131,21 @@ class _Pair:
         """The rows of these cells, on every sample that was brought, and explained where that was asked for."""
         limits, options = self.options.limits, self.options
         rows = {cell: row for cell, row, _ in judge_cells(chosen, reference, pool, limits)}
+        before, again = rows, None
         if options.samples:
             stream = real_samples.opened(options.samples, chosen[0].bundle.manifest.model)
             if len(stream) > held_by(reference):
-                rows = on_all(stream, rows, self.basis, reference, pool, limits, self.on_samples)
+                rows, again = on_all(stream, rows, self.basis, reference, pool, limits, self.on_samples)
                 self.notes = (*self.notes, ALL_RUN.format(len(stream)))
-        explainer = Explainer(self.basis.source, reference, pool, self.converters)
+        first, then = (
+            Explainer(self.basis.source, one, pool, self.converters)
+            for one in (reference, again or reference)
+        )
         for cell, row in rows.items():
             if self.basis.source is None:
                 row = not_known(row, reference.inputs)
             if options.explain and row.outcome == "mismatch" and not cell.described.quantized:
+                explainer = first if before[cell].outcome == "mismatch" else then
                 row = replace(row, explanation=explainer.explain(cell))
             yield row
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from types import MappingProxyType
 
 import numpy as np
 
@@ -33,10 +34,11 @@ def estimated(
     labels: Array,
     generated: bool = False,
     notes: Sequence[str] = (),
+    closest: Feeds = MappingProxyType({}),
 ) -> Reference:
     """The reference that ``file`` gives, described as ``model`` and ``artifact``, on samples in the model's layout.
 
-    Fewer are taken where it is slow or they are large, as for any reference.
+    Fewer are taken where it is slow or they are large, as for any reference, but all of ``closest``.
     """
     name = file.path.name
     notes = [*notes, f"the reference is what {file.runtime} gives for {name}, and its noise is estimated"]
@@ -51,6 +53,7 @@ def estimated(
         generated,
         notes,
         exact=RUNS[0],
+        closest=closest,
     )
 
 

@@ -392,6 +392,6 @@ def _affordable(
     )
     if keep >= total:
         return dict(heldout), labels
-    notes.append(f"{keep} of {total} samples are kept in the bundle{reason}")
+    notes.append(f"{keep} of {total} samples are kept in the reference{reason}")
     chosen = np.sort(np.random.default_rng(SEED).choice(total, keep, replace=False))
     return {name: array[chosen] for name, array in heldout.items()}, labels[chosen]

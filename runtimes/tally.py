@@ -140,18 +140,17 @@ class Tally:
         return by_ratio(row, min(self.ratios.values()), quantized, limits)
 
 
-def together(kept: Sequence[Kept]) -> tuple[dict[str, Array], Array]:
-    """The inputs and labels of all that was kept, each sample once."""
-    inputs = {
-        name: np.concatenate([one.inputs[name] for one in kept if one.inputs])
-        for name in next((one.inputs for one in kept if one.inputs), {})
-    }
-    labels = np.concatenate([one.labels for one in kept])
-    if not inputs:
-        return inputs, labels
+def together(kept: Sequence[Kept], most: int | None = None) -> tuple[dict[str, Array], Array]:
+    """The inputs and labels of what was kept, each sample once: the first of each, then the second of each, ``most`` in all."""
+    kept = [one for one in kept if one.inputs]
+    if not kept:
+        return {}, np.empty(0, np.int64)
+    order = np.argsort(np.concatenate([np.arange(len(one.labels)) for one in kept]), kind="stable")
+    inputs = {name: np.concatenate([one.inputs[name] for one in kept])[order] for name in kept[0].inputs}
+    labels = np.concatenate([one.labels for one in kept])[order]
     flat = np.concatenate(
-        [array.reshape(len(array), -1).astype(np.float64) for array in inputs.values()], axis=1
+        [array.reshape(len(labels), -1).astype(np.float64) for array in inputs.values()], axis=1
     )
     _, once = np.unique(flat, axis=0, return_index=True)
-    once = np.sort(once)
+    once = np.sort(once)[:most]
     return {name: array[once] for name, array in inputs.items()}, labels[once]

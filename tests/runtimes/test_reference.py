@@ -114,7 +114,7 @@ def test_sentinels_break_every_symmetry_of_an_image() -> None:
 def test_a_large_pool_is_cut_and_said_so() -> None:
     made = build(Linear, *heldout(1500), variants(1, False), (Y,))
     assert len(made.heldout_labels) == 1000
-    assert made.notes == ("1000 of 1500 samples are kept in the bundle",)
+    assert made.notes == ("1000 of 1500 samples are kept in the reference",)
 
 
 def test_large_outputs_count_as_inputs_do(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -130,7 +130,7 @@ def test_large_outputs_count_as_inputs_do(monkeypatch: pytest.MonkeyPatch) -> No
 
     made = build(Maps, *heldout(200), variants(1, False), (maps,))
     assert made.refused == ""
-    assert made.notes == ("7 of 200 samples are kept in the bundle: each has 2.1 MB with its outputs",)
+    assert made.notes == ("7 of 200 samples are kept in the reference: each has 2.1 MB with its outputs",)
     assert list(made.roles) == ["real"] * 7 + ["sentinel"] * 4
     assert len(made.heldout_labels) == 0
     assert made.inputs["x"].nbytes + made.y64["y"].nbytes < MAX_BYTES

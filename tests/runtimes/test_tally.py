@@ -72,6 +72,8 @@ def test_the_furthest_and_the_closest_are_kept_with_their_inputs() -> None:
     assert tally.closest.inputs["x"][0, 0] == 3 * close
     inputs, labels = together([tally.worst, tally.closest, tally.worst])
     assert KEPT < len(labels) <= 2 * KEPT
+    few, _ = together([tally.closest, tally.worst], 2)
+    assert few["x"][:, 0].tolist() == [3 * close, 3 * far]
     assert len(np.unique(inputs["x"][:, 0])) == len(labels)
 
 
