@@ -21,7 +21,7 @@ from exporter.source_folder import open_source
 from exporter.source_kind import Given, recognise, source_kind
 from runtimes.base import Array
 from runtimes.bundle import MANIFEST, Artifact, Bundle, ModelSpec, TensorSpec, open_bundle
-from runtimes.errors import NotAModelError, UnavailableError
+from runtimes.errors import NotAModelError, UnavailableError, UsageError
 from runtimes.estimate import estimated
 from runtimes.files import copy
 from runtimes.foreign import ForeignFile
@@ -211,6 +211,7 @@ def basis(given: Given, scratch: Path, converters: Converters, stack: ExitStack)
     """
     path = given.path
     if (path / MANIFEST).exists():
+        _check_unsaid(given)
         return BundleBasis(open_bundle(path), converters, scratch)
     format = recognised(path) or ""
     try:
@@ -233,6 +234,23 @@ def basis(given: Given, scratch: Path, converters: Converters, stack: ExitStack)
             raise
         return _in_runtime(given, stack, (f"no float64 of {path.name}: {error}",))
     return SourceBasis(scratch / "source", converters, format)
+
+
+def _check_unsaid(given: Given) -> None:
+    """Raise UsageError for options that describe a model, where the model is a bundle, which is described."""
+    said = {
+        "--input": given.inputs,
+        "--layout": given.layout,
+        "--output-kind": given.output_kind,
+        "--labels": given.labels,
+        "--preprocess": given.preprocessing is not None,
+    }
+    names = [name for name, value in said.items() if value]
+    if names:
+        raise UsageError(
+            f"{given.path} is a bundle, whose manifest says what {', '.join(names)} would: leave "
+            f"{'it' if len(names) == 1 else 'them'} out. A single --layout is that of the other file."
+        )
 
 
 def _in_runtime(given: Given, stack: ExitStack, notes: tuple[str, ...]) -> FileBasis:

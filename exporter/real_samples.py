@@ -117,7 +117,7 @@ def _from_npz(path: Path, model: ModelSpec) -> _Arrays:
     counts = {name: len(array) for name, array in inputs.items()}
     labels = next((arrays[name] for name in LABELS if name in arrays), None)
     if labels is not None:
-        as_labels(np.empty((0, *labels.shape[1:]), labels.dtype), str(path))
+        as_labels(np.empty((0, *labels.shape[1:]) if labels.ndim else (), labels.dtype), str(path))
         counts["labels"] = len(labels)
     check_counts(path, counts)
     return _Arrays(path, model, inputs, labels)

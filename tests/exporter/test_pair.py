@@ -6,7 +6,9 @@ import json
 import shutil
 import tracemalloc
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pair_child
@@ -14,14 +16,16 @@ import pytest
 from conftest import fwexport
 
 from exporter import real_samples
+from exporter.basis import basis
 from exporter.bring import bring
 from exporter.converters import Converters
 from exporter.pair import PairOptions, verify_pair
 from exporter.reference import exact_outputs
 from exporter.samples import generated, read_samples
 from exporter.source_kind import Given
-from runtimes.bundle import ModelSpec, TensorSpec
+from runtimes.bundle import MANIFEST, ModelSpec, TensorSpec
 from runtimes.client import Worker
+from runtimes.errors import UsageError, WorkerCrashed
 from runtimes.parity import margins
 from runtimes.pool import Pool
 from runtimes.quantized import Limits
@@ -223,6 +227,34 @@ def test_wrong_use_is_one_message(files: Path, arguments: list[str], code: int, 
     assert (done.returncode, done.stdout) == (code, ""), done
     assert said in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_options_that_a_bundle_has_no_use_for_are_named(tmp_path: Path) -> None:
+    (tmp_path / MANIFEST).write_text("{}")
+    said = Given(str(tmp_path), labels=("cat", "dog"), preprocessing=(), layout="NHWC")
+    words = pytest.raises(UsageError, match="--layout, --labels, --preprocess would: leave them out")
+    with Converters() as converters, ExitStack() as stack, words:
+        basis(said, tmp_path, converters, stack)
+
+
+def test_a_file_that_crashes_its_runtime_as_it_is_loaded_is_a_row(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def crash(*_: object) -> None:
+        raise WorkerCrashed("killed by signal 11")
+
+    monkeypatch.setattr("exporter.pair.ForeignFile", crash)
+    monkeypatch.setattr("exporter.pair.basis", lambda *_: known)
+    model = ModelSpec(
+        "net", (TensorSpec("x", "float32", (None, 3)),), (TensorSpec("y", "float32", (None, 2)),)
+    )
+    known = SimpleNamespace(model=model, framework="keras")
+    (tmp_path / "b.tflite").write_bytes(b"\0\0\0\0TFL3")
+    with Converters() as converters, Pool() as pool:
+        rows = verify_pair(Given("a"), tmp_path / "b.tflite", PairOptions(), converters, pool).rows
+    assert [(row.artifact, row.outcome, row.reason) for row in rows] == [
+        ("tflite", "crashed", "killed by signal 11")
+    ]
 
 
 def test_a_damaged_file_is_no_model(files: Path, tmp_path: Path) -> None:

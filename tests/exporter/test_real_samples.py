@@ -94,6 +94,7 @@ def test_arrays_are_taken_as_the_model_takes_them(tmp_path: Path) -> None:
             "labels from 1 to 3; the model's classes are 0 to 2",
         ),
         ({"x": PIXELS, "y": CLASSES / 2}, image_model(), "as an integer"),
+        ({"x": PIXELS, "y": np.array(3)}, image_model(), r"labels of int64 \(\)"),
         ({"x": PIXELS[:0]}, image_model(), "0 of image"),
         ({"ids": np.zeros((2, 5), int)}, TWO_INPUTS, "input mask needs an array called mask"),
         (
