@@ -37,7 +37,7 @@ ALSO = "To be verified, it may also be TF Lite or TF.js."
 class Basis(Protocol):
     """A, whatever it is.
 
-    ``format`` is "" where it is no artifact, ``quantized`` as in an Artifact, ``source`` its source folder or None.
+    ``format`` is "" where it is no artifact, ``quantized`` as in an Inspection, ``source`` its source folder or None.
     """
 
     @property
@@ -47,7 +47,7 @@ class Basis(Protocol):
     @property
     def format(self) -> str: ...
     @property
-    def quantized(self) -> str: ...
+    def quantized(self) -> str | None: ...
     @property
     def source(self) -> Path | None: ...
 
@@ -177,9 +177,9 @@ class FileBasis:
         return self.file.format
 
     @property
-    def quantized(self) -> str:
+    def quantized(self) -> str | None:
         """As the file says."""
-        return self.artifact.quantized
+        return self.file.inspection.quantized
 
     def own_reference(self) -> None:
         """None."""

@@ -26,7 +26,7 @@ from runtimes.foreign import ForeignFile
 from runtimes.formats import FILES, recognise, recognised
 from runtimes.pool import Cell, Pool, cells
 from runtimes.quantization import limits_of
-from runtimes.quantized import IN_REFERENCE, Limits
+from runtimes.quantized import IN_REFERENCE, Limits, not_told
 from runtimes.reference import Reference
 from runtimes.rows import SCHEMA as ROWS_SCHEMA
 from runtimes.rows import VerifyResult, VerifyRow
@@ -79,7 +79,9 @@ def verify_pair(
 
 
 class _Pair:
-    """A as ``basis``, B as the file ``path``. ``notes`` are those of the reference, once there are rows."""
+    """A as ``basis``, B as the file ``path``. ``notes`` are those of the reference, once there are rows; ``is_told`` says
+    whether what either is quantised to could be read.
+    """
 
     def __init__(
         self,
@@ -93,6 +95,7 @@ class _Pair:
         self.on_samples = on_samples
         self.format = recognise(path)
         self.notes: tuple[str, ...] = ()
+        self.is_told = True
 
     def rows(self, pool: Pool) -> Iterator[VerifyRow]:
         """One for each runtime, device and backend of B."""
@@ -125,6 +128,7 @@ class _Pair:
                 artifact = replace(artifact, quantized=", ".join(types))
             chosen = self._cells(replace(model, outputs=outputs.model), artifact)
             file.give_to(pool, chosen)
+            self.is_told = None not in (file.inspection.quantized, self.basis.quantized)
         yield from self._judged(chosen, reference, pool)
 
     def _judged(self, chosen: list[Cell], reference: Reference, pool: Pool) -> Iterator[VerifyRow]:
@@ -144,6 +148,8 @@ class _Pair:
         for cell, row in rows.items():
             if self.basis.source is None:
                 row = not_known(row, reference.inputs)
+            if not (self.is_told or cell.described.quantized):
+                row = not_told(row)
             if options.explain and row.outcome == "mismatch" and not cell.described.quantized:
                 explainer = first if before[cell].outcome == "mismatch" else then
                 row = replace(row, explanation=explainer.explain(cell))

@@ -81,7 +81,7 @@ class ForeignFile:
             size_bytes=size_of(self.path),
             inputs=tuple(inputs),
             outputs=tuple(outputs),
-            quantized=self.inspection.quantized,
+            quantized=self.inspection.quantized or "",
         )
 
     def match_inputs(self, model: ModelSpec, layout: str, alike: bool) -> Match:

@@ -153,6 +153,14 @@ def by_classes(row: VerifyRow, classes: Classes, ratio: float, quantized: str, l
     )
 
 
+def not_told(row: VerifyRow) -> VerifyRow:
+    """A row by the noise rule of a file that may be quantised: a mismatch as small as quantising makes is none yet."""
+    if row.outcome != "mismatch" or row.sqnr_db is None or row.sqnr_db < UNLIKE_DB:
+        return row
+    reason = f"{row.reason}. It may be quantised, which cannot be told without onnx: pip install onnx"
+    return replace(row, outcome="inconclusive", reason=reason)
+
+
 def _joined(reason: str, row: VerifyRow, passed: bool) -> str:
     """The figures, and what the row had remarked where that was no fault."""
     remark = row.reason if row.outcome == "passed" and not row.reason.startswith(_BY_FIGURES) else ""

@@ -195,10 +195,10 @@ def _specs(nodes: Any) -> tuple[TensorSpec, ...]:
     )
 
 
-def _graph(path: Path) -> tuple[dict[str, int], str]:
-    """The operators counted, and the types below float32 of the weights and of what is quantised; nothing without onnx."""
+def _graph(path: Path) -> tuple[dict[str, int], str | None]:
+    """The operators counted, and the types below float32 of the weights and of what is quantised; unknown without onnx."""
     if importlib.util.find_spec("onnx") is None:
-        return {}, ""
+        return {}, None
     import onnx
 
     graph = onnx.load(str(path), load_external_data=False).graph
