@@ -14,6 +14,7 @@ import numpy as np
 from runtimes.base import Array
 from runtimes.bundle import ModelSpec
 from runtimes.classes import Classes, counted
+from runtimes.estimate import FLOAT_DB
 from runtimes.parity import sqnr_db
 from runtimes.reference import Reference
 from runtimes.rows import VerifyRow
@@ -154,8 +155,8 @@ def by_classes(row: VerifyRow, classes: Classes, ratio: float, quantized: str, l
 
 
 def not_told(row: VerifyRow) -> VerifyRow:
-    """A row by the noise rule of a file that may be quantised: a mismatch as small as quantising makes is none yet."""
-    if row.outcome != "mismatch" or row.sqnr_db is None or row.sqnr_db < UNLIKE_DB:
+    """A row by the noise rule of a file that may be quantised: a mismatch of the size that quantising makes is none yet."""
+    if row.outcome != "mismatch" or row.sqnr_db is None or not UNLIKE_DB <= row.sqnr_db < FLOAT_DB:
         return row
     reason = f"{row.reason}. It may be quantised, which cannot be told without onnx: pip install onnx"
     return replace(row, outcome="inconclusive", reason=reason)

@@ -121,7 +121,12 @@ class Tally:
         if closely.max_noise_ratio is None:
             reason = f"of all {self.n:,} samples, the furthest could not be judged: {closely.reason}"
             return replace(row, outcome="inconclusive", reason=reason) if row.outcome == "passed" else row
-        row = replace(row, max_noise_ratio=max(row.max_noise_ratio or 0.0, closely.max_noise_ratio))
+        errors = [error for error in (row.max_abs_error, closely.max_abs_error) if error is not None]
+        row = replace(
+            row,
+            max_noise_ratio=max(row.max_noise_ratio or 0.0, closely.max_noise_ratio),
+            max_abs_error=max(errors, default=None),
+        )
         if row.outcome == "passed" and not closely.max_noise_ratio <= MAX_RATIO:
             reason = f"of all {self.n:,} samples, looked for the furthest: {closely.reason}"
             return replace(row, outcome="mismatch", reason=reason)

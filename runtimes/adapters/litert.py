@@ -81,7 +81,8 @@ def trace(path: Path, device: str, options: SessionOptions, feeds: Feeds) -> dic
             with contextlib.suppress(
                 ValueError
             ):  # a tensor without data, such as an operator's unused output
-                found[name if name not in found else f"{name}#{number}"] = interpreter.get_tensor(number)
+                value = interpreter.get_tensor(number)  # a NumPy scalar where it has no axes
+                found[name if name not in found else f"{name}#{number}"] = np.asarray(value)
     return found
 
 

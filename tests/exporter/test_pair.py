@@ -53,8 +53,10 @@ class Verify:
     def __init__(self, converters: Converters) -> None:
         self.converters = converters
 
-    def __call__(self, a: Path, b: Path, samples: Path | None = None, **limits: float) -> list[VerifyRow]:
-        options = PairOptions(f"npz:{samples}" if samples else None, limits=Limits(**limits))
+    def __call__(
+        self, a: Path, b: Path, samples: Path | None = None, explain: bool = False, **limits: float
+    ) -> list[VerifyRow]:
+        options = PairOptions(f"npz:{samples}" if samples else None, limits=Limits(**limits), explain=explain)
         with Pool() as pool:
             return list(verify_pair(Given(str(a)), b, options, self.converters, pool).rows)
 
@@ -296,6 +298,9 @@ def test_one_sample_among_many_is_found(verify: Verify, files: Path, tmp_path: P
     [row] = verify(*pair)
     assert row.outcome == "mismatch"
     assert f"of all {len(images):,} samples" in row.reason
+    [row] = verify(files / "classifier.keras", *pair[1:], explain=True)
+    assert row.explanation is not None
+    assert "the outputs do not" in " ".join(row.explanation.notes), row.explanation
 
 
 def test_a_build_finds_the_smallest_margins_of_all_samples(

@@ -151,12 +151,13 @@ def test_more_samples_decide_what_few_could_not_and_mend_no_fault() -> None:
     [
         ("mismatch", 30.0, "inconclusive"),
         ("mismatch", 3.0, "mismatch"),
+        ("mismatch", 95.0, "mismatch"),
         ("mismatch", None, "mismatch"),
         ("passed", 130.0, "passed"),
         ("crashed", None, "crashed"),
     ],
 )
-def test_a_file_that_may_be_quantised_fails_only_as_another_model(
+def test_a_file_that_may_be_quantised_fails_only_as_quantising_makes_none(
     outcome: Outcome, ratio: float | None, wanted: str
 ) -> None:
     found = not_told(replace(ROW, outcome=outcome, sqnr_db=ratio))

@@ -80,9 +80,11 @@ def test_the_furthest_and_the_closest_are_kept_with_their_inputs() -> None:
 def test_samples_that_are_too_far_by_their_own_noise_fail_a_row_that_had_passed() -> None:
     exact = RANDOM.standard_normal((N, 10))
     tally = tallied(exact + 1e-9, exact)
-    closely = replace(ROW, outcome="mismatch", max_noise_ratio=300.0, reason="sample 0 is 300 times away")
-    row = tally.onto(ROW, closely, "", Limits())
-    assert (row.outcome, row.max_noise_ratio) == ("mismatch", 300.0)
+    closely = replace(
+        ROW, outcome="mismatch", max_noise_ratio=300.0, max_abs_error=0.5, reason="sample 0 is 300 times away"
+    )
+    row = tally.onto(replace(ROW, max_abs_error=0.1), closely, "", Limits())
+    assert (row.outcome, row.max_noise_ratio, row.max_abs_error) == ("mismatch", 300.0, 0.5)
     assert "5,000 samples" in row.reason
     # The furthest of many have a high median, which is no fault.
     assert tally.onto(ROW, replace(closely, max_noise_ratio=20.0), "", Limits()).outcome == "passed"
