@@ -27,6 +27,8 @@ from runtimes.parity import MAX_RATIO, distances
 ALIKE = 0.5
 # The most by which a layer makes a relative error smaller.
 SHRINKS = 8.0
+# Through fewer numbers a line always fits, or nearly.
+FEWEST_ON_A_LINE = 4
 
 
 @dataclass(frozen=True)
@@ -126,7 +128,8 @@ def _span(
         if layer is not first:
             reached.add(layer.name)
             span.append(layer)
-        if layer.name in shown and not candidates.is_scaled(layer, shown[layer.name]):
+        is_shown = layer.name in shown
+        if is_shown and not candidates.is_scaled(layer, shown[layer.name], _features(layer, wrong)):
             error = candidates.distance(layer, shown[layer.name])
             if end and error * SHRINKS > before:
                 break
@@ -178,21 +181,20 @@ class _Candidates:
         found = [float(np.linalg.norm(_wide(form[0]).ravel() - target)) / scale for form in forms]
         return min((one for one in found if np.isfinite(one)), default=np.inf)
 
-    def is_scaled(self, layer: SourceLayer, tensor: str) -> bool:
-        """Whether it is a layer norm before its scale and offset, which a converter has folded into the next layer.
+    def is_scaled(self, layer: SourceLayer, tensor: str, axes: Sequence[int]) -> bool:
+        """Whether the layer is a line through the tensor's numbers for each feature along one of ``axes``.
 
-        The layer is then a line through the tensor's numbers for each feature, and may well be right.
+        It may well be right then: a converter has put the scale and offset of a normalisation into another layer.
         """
-        if "layernorm" not in layer.op.lower().replace("_", "") or layer.y64.ndim < 2:
-            return False
-        want = layer.y64.reshape(-1, layer.y64.shape[-1])
         allowed = MAX_RATIO * float(np.linalg.norm(layer.noise))
-        for form in _forms(self._tensors[tensor], layer):
-            got = _wide(form).reshape(want.shape)
-            one, other = got - got.mean(axis=0), want - want.mean(axis=0)
-            slope = (one * other).sum(axis=0) / np.maximum((one * one).sum(axis=0), np.finfo(float).tiny)
-            if float(np.linalg.norm(one * slope - other)) <= allowed:
-                return True
+        for axis in axes:
+            want = _by_feature(layer.y64, axis)
+            for form in _forms(self._tensors[tensor], layer):
+                got = _by_feature(form, axis)
+                one, other = got - got.mean(axis=0), want - want.mean(axis=0)
+                slope = (one * other).sum(axis=0) / np.maximum((one * one).sum(axis=0), np.finfo(float).tiny)
+                if len(want) >= FEWEST_ON_A_LINE and float(np.linalg.norm(one * slope - other)) <= allowed:
+                    return True
         return False
 
     def shown(self, layers: Sequence[SourceLayer], used: set[str]) -> dict[str, str]:
@@ -218,6 +220,21 @@ class _Candidates:
         for name, (alike, layer_name) in best.items():
             found[layer_name] = max(found.get(layer_name, (-1.0, "")), (alike, name))
         return {layer_name: name for layer_name, (_, name) in found.items()}
+
+
+def _features(layer: SourceLayer, wrong: Iterable[SourceLayer]) -> tuple[int, ...]:
+    """The axes along which a converter may have scaled it: those of a layer norm, and of what a normalisation reads."""
+    if layer.y64.ndim < 2:
+        return ()
+    if "layernorm" in layer.op.lower().replace("_", ""):
+        return (-1,)
+    is_normalised = any("norm" in other.op.lower() and layer.name in other.inputs for other in wrong)
+    return (1, -1) if is_normalised else ()
+
+
+def _by_feature(array: Array, axis: int) -> Array:
+    """As columns, one for each place along ``axis``, in float64."""
+    return np.moveaxis(_wide(array), axis, -1).reshape(-1, array.shape[axis])
 
 
 def named_after(tensor: str, layers: Sequence[str]) -> str:

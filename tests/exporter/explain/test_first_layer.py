@@ -72,6 +72,15 @@ def test_layers_that_were_folded_into_one_are_named_together() -> None:
     assert [layer.ratio for layer in found.layers[:2]] == [None, None]
 
 
+def test_a_convolution_that_has_the_scale_of_its_norm_is_named_with_it() -> None:
+    tensors = artifact(conv_scale=1.5)
+    (conv,) = (array for name, _, array in network() if name == "conv")
+    tensors["net/conv"] = np.moveaxis(conv * np.linspace(1, 2, 5)[:, None, None], 1, -1).astype(np.float32)
+    assert first_layer(source(), tensors).span == ("conv", "norm")
+    tensors["net/conv"][0, 0, 0] *= 1.1
+    assert first_layer(source(), tensors).span == ("conv",)
+
+
 def test_a_folded_layer_is_right_when_what_it_feeds_is() -> None:
     found = first_layer(source(), artifact("conv", "norm", "second", second_bias=0.01))
     assert (found.span, found.last_good) == (("second", "add"), "relu")
