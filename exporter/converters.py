@@ -29,8 +29,9 @@ class Converters:
         self._warming: set[str] = set()
 
     def warm(self, process: str) -> None:
-        """Start the child and its imports now, without waiting for them."""
-        if process not in self._workers:
+        """Start the child and its imports now, without waiting for them; another one where the last has died."""
+        worker = self._workers.get(process)
+        if worker is None or not worker.alive:
             self._workers[process] = Worker(ENVIRONMENT[process])
             self._workers[process].start(child.warm, process)
             self._warming.add(process)

@@ -165,10 +165,12 @@ def build(
     all_roles = np.concatenate([roles, more])
     extra64 = _as_float64(run_in_batches(source, extra, 32))
     y64 = {name: np.concatenate([pool64[name][chosen], extra64[name]]) for name in pool64}
+    del source  # one model at a time is in memory
     results = []
     for variant in runs:
         session = open_session(variant)
         results.append(run_in_batches(session, inputs, variant.batch or len(all_roles)))
+        del session
     noise = {}
     for spec in outputs:
         single = [result[spec.name] for result in results]
