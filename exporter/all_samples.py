@@ -101,7 +101,7 @@ def affordable(seconds: float, nbytes: int) -> int:
 
 
 def _samples(inputs: dict[str, Array], labels: Array) -> Samples:
-    """All of them for a reference, which may choose among its samples, but keeps FEWEST of its own and all that are closest."""
+    """As a reference keeps them all: a few as its own, of which it may choose no fewer, the rest as those picked."""
     few = {name: array[:FEWEST_KEPT] for name, array in inputs.items()}
     return Samples(
         few, labels[:FEWEST_KEPT], closest={name: array[FEWEST_KEPT:] for name, array in inputs.items()}

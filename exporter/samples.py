@@ -8,7 +8,7 @@ or the model's inputs as they are, in the source's layout:
 
     input:<name>     (n, ...) of the input's dtype                     labels (n,) int64, -1 unknown
     generated        bool: nobody's data, but seeded noise
-    closest:<name>   (k, ...) more of them, of the smallest margins among many; may be missing
+    closest:<name>   (k, ...) more of them, picked among many, as in Samples; may be missing
 """
 
 from __future__ import annotations
@@ -36,7 +36,8 @@ MAX_INTEGER = 2
 class Samples:
     """Inputs by name, (n, ...) in the source's layout; labels (n,) int64, -1 unknown.
 
-    ``closest`` are further inputs (k, ...), picked for their small margins, so that they say nothing of a share.
+    ``closest`` are further inputs (k, ...), picked for small margins or large errors, so that they say
+    nothing of a share; a reference keeps them all.
     """
 
     inputs: dict[str, Array]

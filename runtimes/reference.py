@@ -136,7 +136,8 @@ def build(
     ``heldout`` holds preprocessed samples in the source's layout, shape (m, ...); ``labels`` is (m,) int64.
     ``generated`` ones are judged like real ones, but say nothing of accuracy; nor does a model that does not classify.
     Fewer samples are taken when the reference would pass 60 s or 32 MB, and a note says so, but no fewer than 4 and as
-    many sentinels. ``closest`` are more samples of small margins, of many that ``heldout`` is a part of. Another ``exact`` than float64 makes an estimate of what cannot be measured: see
+    many sentinels. ``closest`` are more samples, all of which are kept: picked for small margins or large errors, of many
+    that ``heldout`` is a part of. Another ``exact`` than float64 makes an estimate of what cannot be measured: see
     ``runtimes.estimate``.
     """
     notes = list(notes)
