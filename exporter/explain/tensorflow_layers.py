@@ -81,6 +81,8 @@ class _Scopes:
             names = [self._known(part) for part in scope.split("/")]
             while names and not names[-1]:
                 names.pop()
+            # A layer may call a function of its own name.
+            names = [name for place, name in enumerate(names) if not place or name != names[place - 1]]
             return "/".join(filter(None, names[1:] if names and self._is_root(scope) else names))
         while scope and scope not in self._own:
             scope = scope.rpartition("/")[0]
@@ -116,8 +118,10 @@ def _leaving(frozen: Frozen, scopes: _Scopes) -> dict[str, tuple[str, str, tuple
         dependent.add(operation.name)
         layer = scopes.layer(operation.name)
         for tensor in operation.outputs:
-            readers = {scopes.layer(reader.name) for reader in tensor.consumers()}
-            leaves = readers - {layer} or tensor.name in results or (not layer and tensor.consumers())
+            same = _handed_on(tensor)
+            readers = {scopes.layer(reader.name) for each in same for reader in each.consumers()}
+            is_result = any(each.name in results for each in same)
+            leaves = readers - {layer} or is_result or (not layer and tensor.consumers())
             if tensor.dtype.is_floating and leaves and operation.type not in _HANDED_ON:
                 kept[tensor.name] = layer
     count = Counter(kept.values())
@@ -138,6 +142,17 @@ def _leaving(frozen: Frozen, scopes: _Scopes) -> dict[str, tuple[str, str, tuple
     }
 
 
+def _handed_on(tensor: Any) -> list[Any]:
+    """The tensor, and those that are the same by another name: an activation with a gradient of its own ends in one."""
+    found = [tensor]
+    for one in found:
+        for reader in one.consumers():
+            if reader.type in _HANDED_ON:
+                pairs = zip(reader.inputs, reader.outputs, strict=True)
+                found += [made for given, made in pairs if given is one]
+    return found
+
+
 def _feeding(tensor: Any, names: Mapping[str, str]) -> tuple[str, ...]:
     """The named tensors that a tensor is computed from, with nothing named in between."""
     found: dict[str, None] = {}
@@ -148,5 +163,5 @@ def _feeding(tensor: Any, names: Mapping[str, str]) -> tuple[str, ...]:
             found[names[one.name]] = None
         elif one.name not in seen and one.op.type not in _SHAPES:
             seen.add(one.name)
-            waiting += one.op.inputs
+            waiting += [one.op.inputs[one.value_index]] if one.op.type in _HANDED_ON else one.op.inputs
     return tuple(found)

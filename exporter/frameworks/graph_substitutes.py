@@ -36,7 +36,8 @@ def substitute(graph_def: Any, table: Mapping[str, Substitute]) -> Any:
         tf.import_graph_def(graph_def, name="")
         for operation in graph.get_operations():
             make = table.get(operation.type)
-            made = make(operation) if make else None
+            with tf.name_scope(f"{operation.name}/"):  # the layers' names are those of the nodes
+                made = make(operation) if make else None
             if made is not None:
                 _replace(operation.outputs[0], made)
         return graph.as_graph_def()

@@ -39,3 +39,27 @@ def recorded() -> list[tuple[str, list[str]]]:
     assert (by_name["norm"] < 0).any()
     assert (by_name["relu"] >= 0).all()
     return [(value.name, list(value.inputs)) for value in values]
+
+
+def of_keras() -> list[list[tuple[str, str, tuple[str, ...]]]]:
+    """``(name, kind, names of what feeds it)`` of the layers of a Keras model's graph, in float32 and in float64.
+
+    TensorFlow ends a silu in an identity with a gradient of its own, and has no resize in float64.
+    """
+    import keras
+    import tensorflow as tf
+
+    from exporter.explain.tensorflow_layers import _leaving, _Scopes
+    from exporter.frameworks.float64_graph import as_float64
+    from exporter.frameworks.frozen_graph import freeze
+
+    image = keras.Input((8, 10, 3), name="image")
+    x = keras.layers.Conv2D(4, 3, name="stem")(image)
+    x = keras.layers.Activation("silu", name="swish")(x)
+    x = keras.layers.UpSampling2D(2, interpolation="bilinear", name="resize")(x)
+    model = keras.Model(image, keras.layers.Conv2D(4, 3, name="mix")(x))
+    spec = tf.TensorSpec((None, 8, 10, 3), tf.float32, name="image")
+    call = tf.function(lambda image: {"y": model(image, training=False)})
+    frozen = freeze(call.get_concrete_function(spec))
+    scopes = _Scopes(frozen, {layer.name: type(layer).__name__ for layer in model._flatten_layers()})
+    return [list(_leaving(graph, scopes).values()) for graph in (frozen, as_float64(frozen))]

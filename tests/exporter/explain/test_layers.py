@@ -140,6 +140,19 @@ def test_code_that_writes_in_place_shares_modules_and_calls_functions_is_followe
     assert found["head"] == ["mean"]
 
 
+def test_layers_of_a_keras_graph_are_the_same_in_both_precisions() -> None:
+    environment = {"CUDA_VISIBLE_DEVICES": "-1", "KERAS_BACKEND": "tensorflow"}
+    with Worker({**environment, "PYTHONPATH": str(Path(__file__).parent)}) as child:
+        single, double = child.call(layers_child.of_keras)
+    assert single == double
+    assert single == [
+        ("stem", "Conv2D", ()),
+        ("swish", "Activation", ("stem",)),
+        ("resize", "UpSampling2D", ("swish",)),
+        ("mix", "Conv2D", ("resize",)),
+    ]
+
+
 @pytest.mark.parametrize("format", FORMATS)
 @pytest.mark.parametrize("source", ["torch", "keras"])
 def test_every_layer_of_a_clean_export_is_right(
