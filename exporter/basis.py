@@ -20,6 +20,7 @@ from exporter.samples import Samples, write_samples
 from exporter.source_folder import open_source
 from exporter.source_kind import Given, recognise, source_kind
 from runtimes.base import Array
+from runtimes.batches import fixed_batch
 from runtimes.bundle import MANIFEST, Artifact, Bundle, ModelSpec, TensorSpec, open_bundle
 from runtimes.errors import NotAModelError, UnavailableError, UsageError
 from runtimes.estimate import estimated
@@ -27,7 +28,7 @@ from runtimes.files import copy
 from runtimes.foreign import ForeignFile
 from runtimes.formats import recognised
 from runtimes.quantization import real
-from runtimes.reference import REFERENCE, Reference, fixed_batch, open_reference
+from runtimes.reference import REFERENCE, Reference, open_reference
 from runtimes.verdicts import feeds
 
 # What one of two files may be beyond a source.

@@ -12,9 +12,10 @@ from pathlib import Path
 from exporter import real_samples
 from exporter.source_folder import open_source
 from runtimes.base import Array
+from runtimes.batches import run_in_batches
 from runtimes.machine import cores_allowed
 from runtimes.parity import margins
-from runtimes.reference import Variant, run_in_batches
+from runtimes.reference import Variant
 from runtimes.tally import Kept
 
 # How long the search may take: the whole of a build takes a minute or two.

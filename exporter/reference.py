@@ -8,9 +8,10 @@ from pathlib import Path
 from exporter.samples import read_samples
 from exporter.source_folder import open_source
 from runtimes.base import Array, Session
+from runtimes.batches import run_in_batches
 from runtimes.errors import ConversionError, UnavailableError
 from runtimes.machine import cores_allowed
-from runtimes.reference import FLOAT64, Variant, build, run_in_batches, save_reference, variants
+from runtimes.reference import FLOAT64, Variant, build, save_reference, variants
 
 LARGE_BATCH = 64
 

@@ -16,11 +16,12 @@ import numpy as np
 
 from runtimes import latency, machine, session_child
 from runtimes.base import Array
+from runtimes.batches import fixed_batch
 from runtimes.bundle import Bundle, open_bundle
 from runtimes.errors import FwexportError, UsageError
 from runtimes.files import make_folder, read_npz, write_npz
 from runtimes.pool import Cell, Pool, cells
-from runtimes.reference import REFERENCE, Reference, fixed_batch, open_reference
+from runtimes.reference import REFERENCE, Reference, open_reference
 from runtimes.rows import (
     BENCH,
     SCHEMA,

@@ -10,6 +10,7 @@ from typing import Self
 
 from runtimes import session_child
 from runtimes.base import Array, Feeds, SessionOptions, for_format, runtime
+from runtimes.batches import fixed_batch, padded
 from runtimes.bundle import Artifact, ModelSpec, TensorSpec
 from runtimes.client import Worker
 from runtimes.errors import UnavailableError
@@ -17,7 +18,6 @@ from runtimes.files import digest, size_of
 from runtimes.formats import recognise
 from runtimes.matching import Match, match
 from runtimes.pool import Cell, Pool, environment
-from runtimes.reference import fixed_batch, padded
 from runtimes.verdicts import feeds, source_outputs
 
 # Where channels are in each format's images; an ONNX file may have them anywhere.

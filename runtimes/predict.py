@@ -14,11 +14,11 @@ import numpy as np
 
 from runtimes import session_child
 from runtimes.base import Array
+from runtimes.batches import fixed_batch, padded
 from runtimes.bundle import Bundle, ModelSpec, TensorSpec, open_bundle
 from runtimes.errors import UnavailableError
 from runtimes.inputs import read_inputs
 from runtimes.pool import Cell, Live, Pool, cells
-from runtimes.reference import fixed_batch, padded
 from runtimes.rows import VERIFY, load_verify
 from runtimes.verdicts import feeds, source_outputs
 

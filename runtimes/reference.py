@@ -23,10 +23,12 @@ from typing import Literal
 import numpy as np
 
 from runtimes.base import Array, Feeds, Session
+from runtimes.batches import run_in_batches
 from runtimes.bundle import TensorSpec
 from runtimes.errors import ConversionError, UnavailableError, UsageError
 from runtimes.files import write_npz
 from runtimes.parity import margins, noise_floor, refuse_estimate, refuse_reference, saturated
+from runtimes.sentinels import SEED, sentinels
 
 REFERENCE = "reference.npz"
 
@@ -37,7 +39,6 @@ MAX_SECONDS = 60.0
 MAX_BYTES = 32 << 20
 # However slow or large: so many samples, and so many sentinels.
 FEWEST = 4
-SEED = 20260101
 GENERATED_NOTE = "only generated inputs were used: real ones, brought with --samples, can show more"
 
 
@@ -226,63 +227,6 @@ def choose_samples(y64: Array, kind: str) -> tuple[Array, Array]:
     return np.concatenate([real, closest]), roles
 
 
-def sentinels(pool: Mapping[str, Array]) -> dict[str, Array]:
-    """Inputs that show one fault each, in the range of the real ones: shape (k, ...) for each input.
-
-    All low, all high, one high element off the diagonal, a ramp along each of the two longest axes, each channel
-    alone when there are several, all with a little seeded noise; and nothing but seeded noise. Where one input has more of them than
-    another, the other's come round again.
-    """
-    made = {name: _with_noise(_patterns(real), real) for name, real in pool.items()}
-    count = max(len(rows) for rows in made.values())
-    return {name: rows[np.arange(count) % len(rows)] for name, rows in made.items()}
-
-
-def _patterns(real: Array) -> Array:
-    """The sentinels of one input without noise, float64, shape (k, ...)."""
-    shape, low, high = real.shape[1:], float(real.min()), float(real.max())
-    rows = [np.full(shape, low), np.full(shape, high)]
-    hot = np.full(shape, low)
-    hot[tuple(size // (3 if axis % 2 else 5) for axis, size in enumerate(shape))] = high
-    rows.append(hot)
-    for axis in sorted(np.argsort(shape, kind="stable")[-2:]):
-        ramp = np.linspace(low, high, shape[axis])
-        rows.append(np.broadcast_to(np.expand_dims(ramp, [a for a in range(len(shape)) if a != axis]), shape))
-    axis = int(np.argmin(shape)) if shape else 0
-    if len(shape) == 3 and 1 < shape[axis] <= 4:
-        for channel in range(shape[axis]):
-            only = np.full(shape, low)
-            np.moveaxis(only, axis, 0)[channel] = high
-            rows.append(only)
-    rows.append(np.random.default_rng([SEED, 1]).uniform(low, high, shape))
-    return np.stack(rows)
-
-
-def _with_noise(rows: Array, real: Array) -> Array:
-    """The rows in the type of ``real``, with noise of a 64th of its range, inside that range.
-
-    A sum of many equal numbers rounds the same way at every step: on a constant input a correct export that sums
-    in plain order would lie further from the source than on any real one.
-    """
-    low, high = float(real.min()), float(real.max())
-    noise = np.random.default_rng(SEED).uniform(-1, 1, rows.shape) * (high - low) / 64
-    noisy: Array = np.clip(rows + noise, low, high)
-    return (noisy if real.dtype.kind == "f" else np.rint(noisy)).astype(real.dtype)
-
-
-def run_in_batches(session: Session, inputs: Feeds, batch: int) -> dict[str, Array]:
-    """All outputs, computed ``batch`` samples at a time, or as many as the session's own fixed batch has."""
-    total = len(next(iter(inputs.values())))
-    fixed = fixed_batch(session.inputs)
-    whole = padded(inputs, fixed) if fixed else inputs
-    size = fixed or batch
-    parts = [
-        session.run({name: array[at : at + size] for name, array in whole.items()})
-        for at in range(0, total, size)
-    ]
-    return {name: np.concatenate([part[name] for part in parts])[:total] for name in parts[0]}
-
-
 @dataclass(frozen=True)
 class _Cost:
     """What one more sample costs: seconds for a run of the source, and bytes of its inputs and of its outputs in float64."""
@@ -308,18 +252,6 @@ def _as_float64(group: Feeds) -> dict[str, Array]:
     return {
         name: array.astype(np.float64) if array.dtype.kind == "f" else array for name, array in group.items()
     }
-
-
-def fixed_batch(inputs: Sequence[TensorSpec]) -> int | None:
-    """The one batch size that a model takes, or None when its batch is dynamic."""
-    return inputs[0].shape[0] if inputs[0].shape else None
-
-
-def padded(inputs: Feeds, batch: int) -> dict[str, Array]:
-    """The samples with the last one repeated until they fill whole batches."""
-    total = len(next(iter(inputs.values())))
-    rows = np.minimum(np.arange(-(-total // batch) * batch), total - 1)
-    return {name: array[rows] for name, array in inputs.items()}
 
 
 def _first(group: Feeds, count: int) -> dict[str, Array]:

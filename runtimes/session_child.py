@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 
 from runtimes.base import Array, Inspection, Session, SessionOptions, runtime
+from runtimes.batches import run_in_batches
 from runtimes.bundle import TensorSpec
 from runtimes.errors import UnavailableError
 from runtimes.latency import steady
-from runtimes.reference import run_in_batches
 
 # Windows that make a warm-up, and the share of the steady time after which it is cut short.
 WINDOW_S = 0.05

@@ -16,12 +16,13 @@ import numpy as np
 
 from runtimes import machine, session_child
 from runtimes.base import Array, SessionOptions
+from runtimes.batches import fixed_batch, padded
 from runtimes.bundle import Bundle, open_bundle
 from runtimes.errors import ChecksumError, FwexportError
 from runtimes.files import make_folder, read_npz, write_npz
 from runtimes.pool import Cell, Live, Pool, cells
 from runtimes.quantized import Limits, tolerated
-from runtimes.reference import REFERENCE, Reference, fixed_batch, open_reference, padded
+from runtimes.reference import REFERENCE, Reference, open_reference
 from runtimes.rows import (
     PREDICTIONS,
     SCHEMA,

@@ -24,10 +24,10 @@ from exporter.explain.faults import Fault, faults
 from exporter.explain.operators import Op
 from exporter.source_folder import open_source
 from runtimes.base import Array, Feeds
+from runtimes.batches import fixed_batch, padded
 from runtimes.bundle import Kind, TensorSpec
 from runtimes.explanation import Cause
 from runtimes.parity import SMALLEST_P, Judgement, distances, judge
-from runtimes.reference import fixed_batch, padded
 
 SECONDS = 60.0
 BATCH = 32

@@ -18,13 +18,14 @@ from exporter.explain.source_layers import SourceLayer, layers, leading_to
 from exporter.source_folder import open_source
 from runtimes import session_child
 from runtimes.base import Array, SessionOptions
+from runtimes.batches import fixed_batch, padded
 from runtimes.bundle import Bundle, ModelSpec
 from runtimes.errors import FwexportError, UnavailableError
 from runtimes.explanation import Cause, Explanation
 from runtimes.hypotheses import all_passed
 from runtimes.parity import judge
 from runtimes.pool import Cell, Pool, cells
-from runtimes.reference import REFERENCE, Reference, fixed_batch, open_reference, padded
+from runtimes.reference import REFERENCE, Reference, open_reference
 from runtimes.rows import VERIFY, VerifyResult, VerifyRow, cell_name, load_verify, save
 from runtimes.verdicts import feeds, source_outputs
 from runtimes.verify import judged_part

@@ -12,9 +12,10 @@ from exporter.frameworks import keras_model
 from exporter.source_folder import open_source, save_source
 from exporter.sources import torch_code
 from runtimes.base import Array
+from runtimes.batches import run_in_batches
 from runtimes.bundle import ModelSpec
 from runtimes.parity import judge
-from runtimes.reference import Variant, open_reference, run_in_batches
+from runtimes.reference import Variant, open_reference
 from tests.zoo import child as zoo
 from tests.zoo.registry import NORMALIZED, RAW, Model
 

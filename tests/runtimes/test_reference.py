@@ -18,9 +18,9 @@ from runtimes.reference import (
     choose_samples,
     open_reference,
     save_reference,
-    sentinels,
     variants,
 )
+from runtimes.sentinels import sentinels
 from runtimes.verify import FEWEST, ROW_SECONDS, affordable
 
 X = TensorSpec("x", "float32", (None, 1, 6, 5), "NCHW", "image")

@@ -14,8 +14,9 @@ from exporter.source_folder import SCHEMA, SourceFile, save_source
 from exporter.source_kind import Given
 from runtimes import base, parity
 from runtimes.base import Array, SessionOptions
+from runtimes.batches import run_in_batches
 from runtimes.bundle import ModelSpec
-from runtimes.reference import Variant, run_in_batches
+from runtimes.reference import Variant
 
 SAMPLES = 5
 
