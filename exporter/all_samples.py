@@ -15,6 +15,7 @@ import numpy as np
 from exporter.basis import Basis
 from exporter.real_samples import Stream
 from exporter.samples import Samples
+from runtimes.answers import answers
 from runtimes.base import Array
 from runtimes.errors import FwexportError
 from runtimes.pool import Cell, Pool
@@ -24,7 +25,7 @@ from runtimes.reference import MAX_BYTES, REAL_SAMPLES, Reference
 from runtimes.rows import VerifyRow
 from runtimes.tally import Tally, together
 from runtimes.verdicts import outcome_of
-from runtimes.verify import FEWEST, ROW_SECONDS, answers, judge_cells
+from runtimes.verify import FEWEST, ROW_SECONDS, judge_cells
 
 # How often A, or B, runs the samples that are judged once more.
 RUNS_AGAIN = 6

@@ -9,8 +9,9 @@ from types import TracebackType
 from typing import Self
 
 from runtimes import session_child
+from runtimes.answers import run_all
 from runtimes.base import Array, Feeds, SessionOptions, for_format, runtime
-from runtimes.batches import fixed_batch, padded
+from runtimes.batches import fixed_batch
 from runtimes.bundle import Artifact, ModelSpec, TensorSpec
 from runtimes.client import Worker
 from runtimes.errors import UnavailableError
@@ -60,11 +61,8 @@ class ForeignFile:
 
     def run(self, given: Feeds, batch: int | None = None) -> dict[str, Array]:
         """Outputs for all samples, ``batch`` at a time; None is all at once. A file of one batch size gets that."""
-        count = len(next(iter(given.values())))
-        fixed = fixed_batch(self.opened.inputs)
-        whole = padded(given, fixed) if fixed else dict(given)
-        found = self.worker.call(session_child.run, whole, [fixed or batch or count])
-        return {name: array[:count] for name, array in found.items()}
+        size = batch or len(next(iter(given.values())))
+        return run_all(self.worker, given, [size], fixed_batch(self.opened.inputs))
 
     def answers(
         self, samples: Feeds, model: ModelSpec, artifact: Artifact, batch: int | None = None

@@ -12,17 +12,14 @@ from pathlib import Path
 
 import numpy as np
 
-from runtimes import session_child
+from runtimes.answers import answers
 from runtimes.base import Array
-from runtimes.batches import fixed_batch, padded
 from runtimes.bundle import Bundle, ModelSpec, TensorSpec, open_bundle
 from runtimes.errors import UnavailableError
 from runtimes.inputs import read_inputs
 from runtimes.pool import Cell, Live, Pool, cells
 from runtimes.rows import VERIFY, load_verify
-from runtimes.verdicts import feeds, source_outputs
 
-BATCH = 32
 # Of the runtimes that are here the first answers: those that start in a tenth of a second before those that take six.
 QUICKEST = ("onnxruntime", "litert", "torchscript", "tfjs", "savedmodel", "keras")
 
@@ -80,7 +77,8 @@ def predict(folder: Path, files: Sequence[Path], options: PredictOptions, pool: 
         for file in files
         for inputs in (read_inputs(file, model),)
         for live in sessions
-        for prediction in _predictions(file, _run(live, inputs, model), live.cell, model, options.top)
+        for outputs in (answers(live.cell, inputs, pool),)
+        for prediction in _predictions(file, outputs, live.cell, model, options.top)
     ]
 
 
@@ -133,16 +131,6 @@ def _open(wanted: Sequence[Cell], pool: Pool) -> Live:
         except UnavailableError as error:
             reasons.append(str(error))
     raise UnavailableError("; ".join(dict.fromkeys(reasons)))
-
-
-def _run(live: Live, inputs: dict[str, Array], model: ModelSpec) -> dict[str, Array]:
-    """All outputs in the source's names and layouts, (n, ...)."""
-    artifact = live.cell.described
-    total = len(next(iter(inputs.values())))
-    fixed = fixed_batch(artifact.inputs)
-    fed = feeds(padded(inputs, fixed) if fixed else inputs, model, artifact)
-    found = live.worker.call(session_child.run, fed, [fixed or BATCH])
-    return source_outputs({name: array[:total] for name, array in found.items()}, model, artifact)
 
 
 def _predictions(

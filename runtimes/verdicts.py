@@ -87,12 +87,7 @@ def judged(
         tied = f"{ties} of {len(top1)} held-out samples changed to a class as likely, up to rounding"
         remark = "; ".join(filter(None, (remark, tied)))
     row = replace(row, outcome="mismatch" if reason else "passed", reason=reason or remark)
-    return with_top1(row, top1, source_top1, reference.heldout_labels), top1
-
-
-def with_top1(row: VerifyRow, top1: Array, source_top1: Array, labels: Array) -> VerifyRow:
-    """The row with what the classes of the same real samples say, all of shape (n,), n > 0; a label below 0 is unknown."""
-    return counted(top1, source_top1, labels).onto(row)
+    return counted(top1, source_top1, reference.heldout_labels).onto(row), top1
 
 
 def smallest_sqnr_db(run: Mapping[str, Array], reference: Reference, model: ModelSpec) -> float | None:

@@ -7,7 +7,7 @@ cannot run is a row that says why, and is never a passed one.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,8 +15,9 @@ from pathlib import Path
 import numpy as np
 
 from runtimes import machine, session_child
+from runtimes.answers import answers, run_all
 from runtimes.base import Array, SessionOptions
-from runtimes.batches import fixed_batch, padded
+from runtimes.batches import fixed_batch
 from runtimes.bundle import Bundle, open_bundle
 from runtimes.errors import ChecksumError, FwexportError
 from runtimes.files import make_folder, read_npz, write_npz
@@ -50,7 +51,6 @@ from runtimes.verdicts import (
 # All samples at once, then in batches of these sizes in turn: both must pass, so the batch cannot matter.
 # Two of 1 follow each other: an output that is read too early, or kept where the next one is written, shows there.
 UNEVEN_BATCHES = [1, 1, 2, 3, 7]
-LARGE_BATCH = 32
 # How often the judged samples are run, how long a row may take, and the fewest samples that a verdict rests on.
 RUNS = 3
 ROW_SECONDS = 60.0
@@ -177,9 +177,9 @@ def _verify_cell(
             row = replace(row, n=len(judged_by), reason=_fewer(judged_by, reference))
         everything = [len(judged_by)]
         found = {
-            AT_ONCE: _answers(live, inputs, everything, fixed),
-            UNEVEN: _answers(live, inputs, UNEVEN_BATCHES, fixed),
-            AGAIN: _answers(live, inputs, everything, fixed),
+            AT_ONCE: run_all(live.worker, inputs, everything, fixed),
+            UNEVEN: run_all(live.worker, inputs, UNEVEN_BATCHES, fixed),
+            AGAIN: run_all(live.worker, inputs, everything, fixed),
         }
         if _has_threads(live):
             found[ONE_THREAD] = pool.one_thread(cell).call(
@@ -192,13 +192,12 @@ def _verify_cell(
                 len(judged_by),
             )
         runs = {how: source_outputs(outputs, model, artifact) for how, outputs in found.items()}
-        answers = None
+        held = None
         if len(judged_by.heldout_labels):
-            held = feeds(judged_by.heldout, model, artifact)
-            answers = source_outputs(_answers(live, held, [LARGE_BATCH], fixed), model, artifact)
+            held = answers(cell, judged_by.heldout, pool)
     except FwexportError as error:
         return replace(row, outcome=outcome_of(error), reason=str(error)), None
-    row, top1 = judged(row, runs, answers, judged_by, model)
+    row, top1 = judged(row, runs, held, judged_by, model)
     if artifact.quantized:
         row = tolerated(row, runs, top1, judged_by, model, artifact.quantized, limits)
     return row, top1 if judged_by is reference else None
@@ -209,18 +208,11 @@ def judged_part(cell: Cell, reference: Reference, pool: Pool) -> Reference:
     live, artifact = pool.session(cell), cell.described
     _ = live.opened
     fixed = fixed_batch(artifact.inputs)
-    inputs = feeds(reference.inputs, cell.bundle.manifest.model, artifact)
-    first = {name: array[: fixed or 1] for name, array in inputs.items()}
+    few = {name: array[: fixed or 1] for name, array in reference.inputs.items()}
+    first = feeds(few, cell.bundle.manifest.model, artifact)
     if live.first_s is None:
         live.first_s = live.worker.call(session_child.first_run, first)
     return affordable(reference, _seconds_per_sample(live, first, fixed), RUNS + _has_threads(live))
-
-
-def answers(cell: Cell, samples: Mapping[str, Array], pool: Pool) -> dict[str, Array]:
-    """What the cell's artifact gives for samples (n, ...), in the source's names and layouts."""
-    model, artifact = cell.bundle.manifest.model, cell.described
-    live, given = pool.session(cell), feeds(samples, model, artifact)
-    return source_outputs(_answers(live, given, [LARGE_BATCH], fixed_batch(artifact.inputs)), model, artifact)
 
 
 def _has_threads(live: Live) -> bool:
@@ -254,13 +246,3 @@ def _seconds_per_sample(live: Live, first: dict[str, Array], fixed: int | None) 
 
 def _fewer(part: Reference, whole: Reference) -> str:
     return f"judged on {len(part)} of {len(whole)} samples, because this runtime is slow on this model"
-
-
-def _answers(live: Live, inputs: dict[str, Array], batches: list[int], fixed: int | None) -> dict[str, Array]:
-    """Outputs of all samples; a model that takes one batch size only gets that, the last one filled up."""
-    total = len(next(iter(inputs.values())))
-    if fixed:
-        found = live.worker.call(session_child.run, padded(inputs, fixed), [fixed])
-    else:
-        found = live.worker.call(session_child.run, inputs, batches)
-    return {name: array[:total] for name, array in found.items()}

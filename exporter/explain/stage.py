@@ -17,6 +17,7 @@ from exporter.explain.first_layer import Divergence, closest_tensor, first_layer
 from exporter.explain.source_layers import SourceLayer, layers, leading_to
 from exporter.source_folder import open_source
 from runtimes import session_child
+from runtimes.answers import answers
 from runtimes.base import Array, SessionOptions
 from runtimes.batches import fixed_batch, padded
 from runtimes.bundle import Bundle, ModelSpec
@@ -27,7 +28,7 @@ from runtimes.parity import judge
 from runtimes.pool import Cell, Pool, cells
 from runtimes.reference import REFERENCE, Reference, open_reference
 from runtimes.rows import VERIFY, VerifyResult, VerifyRow, cell_name, load_verify, save
-from runtimes.verdicts import feeds, source_outputs
+from runtimes.verdicts import feeds
 from runtimes.verify import judged_part
 
 # How many samples the layers are compared on: the worst one, a sentinel, and real ones.
@@ -90,31 +91,32 @@ class Explainer:
     def explain(self, cell: Cell) -> Explanation:
         """The first layer, then the causes; what fails on the way becomes a note."""
         notes: list[str] = []
+        model = cell.bundle.manifest.model
         try:
             reference = judged_part(cell, self._reference, self._pool)
-            y = outputs(cell, reference.inputs, self._pool)
+            y = answers(cell, reference.inputs, self._pool, batch=None)
         except FwexportError as error:
             return Explanation(notes=(f"the artifact could not be run again: {error}",))
-        if all_passed(y, reference, cell.bundle.manifest.model).passed:
+        if all_passed(y, reference, model).passed:
             return Explanation(notes=(RIGHT_AGAIN.format(len(reference)),))
         found = Divergence((), "", ())
         try:
-            rows = samples(y, reference, cell.bundle.manifest.model)
+            rows = samples(y, reference, model)
             source = self._source_layers(reference, rows)
             used = rows[: len(source[0].y64)] if source else rows[:1]
             source = leading_to(source, [y64[used] for y64 in reference.y64.values()])
             traced = _trace(cell, reference, used, self._pool)
             found = first_layer(source, traced)
-            notes += _remarks(found, y, traced, used, reference, cell.bundle.manifest.model)
+            notes += _remarks(found, y, traced, used, reference, model)
         except FwexportError as error:
             notes.append(f"no layer was compared: {error}")
         causes: list[Cause] = []
         try:
             causes, remarks = causes_of(
-                lambda inputs: outputs(cell, inputs, self._pool),
+                lambda inputs: answers(cell, inputs, self._pool, batch=None),
                 y,
                 reference,
-                cell.bundle.manifest.model,
+                model,
                 found.span,
                 self._source,
                 self._converters,
@@ -141,16 +143,6 @@ class Explainer:
             real = [bool(role != "sentinel") for role in reference.roles[rows]]
             self._layers[key] = self._converters.get(loader.PROCESS).call(layers, self._source, inputs, real)
         return self._layers[key]
-
-
-def outputs(cell: Cell, inputs: dict[str, Array], pool: Pool) -> dict[str, Array]:
-    """What the artifact gives for samples in the source's layout, all in one batch, in the source's names and layouts."""
-    model, artifact = cell.bundle.manifest.model, cell.described
-    total, fixed = len(next(iter(inputs.values()))), fixed_batch(artifact.inputs)
-    given = feeds(inputs, model, artifact)
-    whole = padded(given, fixed) if fixed else given
-    found = pool.session(cell).worker.call(session_child.run, whole, [fixed or total])
-    return source_outputs({name: array[:total] for name, array in found.items()}, model, artifact)
 
 
 def samples(y: dict[str, Array], reference: Reference, model: ModelSpec) -> Array:

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from runtimes.bundle import ModelSpec, TensorSpec
+from runtimes.classes import counted
 from runtimes.reference import Reference
 from runtimes.rows import VerifyRow
-from runtimes.verdicts import AGAIN, AT_ONCE, UNEVEN, judged, smallest_sqnr_db, with_top1
+from runtimes.verdicts import AGAIN, AT_ONCE, UNEVEN, judged, smallest_sqnr_db
 
 ROW = VerifyRow("torch", "tflite", "litert", "cpu", "xnnpack", "mismatch")
 RNG = np.random.default_rng(5)
@@ -21,7 +22,7 @@ def test_accuracy_is_compared_sample_by_sample() -> None:
     own[:34] = 1
     own[100:120] = 2  # 6 gained, 20 lost
     own[0] = 3  # wrong in another way: no class in common, and nothing lost
-    row = with_top1(ROW, own, source, labels)
+    row = counted(own, source, labels).onto(ROW)
     assert row.heldout_n == 400
     assert row.top1_agreement == 373 / 400
     assert row.top1_interval == pytest.approx((0.903308, 0.955049), abs=1e-6)
@@ -67,10 +68,10 @@ def test_a_changed_class_is_a_tie_or_a_defect(margin: float, outcome: str, said:
 
 def test_samples_without_a_label_count_for_the_agreement_alone() -> None:
     own, source = np.array([0, 1, 1, 0]), np.array([0, 1, 0, 0])
-    row = with_top1(ROW, own, source, np.array([0, -1, -1, 1]))
+    row = counted(own, source, np.array([0, -1, -1, 1])).onto(ROW)
     assert (row.top1_agreement, row.heldout_n) == (0.75, 4)
     assert (row.accuracy, row.source_accuracy, row.accuracy_change) == (0.5, 0.5, 0.0)
-    assert with_top1(ROW, own, source, np.full(4, -1)).mcnemar_p is None
+    assert counted(own, source, np.full(4, -1)).onto(ROW).mcnemar_p is None
 
 
 def test_the_sqnr_is_of_the_worst_output_and_of_no_sentinel() -> None:
