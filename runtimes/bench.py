@@ -182,7 +182,7 @@ def _row(item: _Measured, options: BenchOptions, pool: Pool, verdicts: Sequence[
     if item.error is not None:
         return replace(row, outcome=outcome_of(item.error), reason=str(item.error))
     live = pool.session(cell, options.threads)
-    found = latency.summarise(np.concatenate(item.times))
+    found = latency.summarise([item.times], item.warm)
     return replace(
         row,
         threads=live.opened.threads,
@@ -190,15 +190,13 @@ def _row(item: _Measured, options: BenchOptions, pool: Pool, verdicts: Sequence[
         import_s=live.opened.import_s,
         load_s=live.opened.load_s,
         first_s=live.first_s,
-        p50_s=found.p50_s,
-        p90_s=found.p90_s,
-        mean_s=found.mean_s,
-        n=found.n,
+        compute=found,
         warmup_n=item.warmup_n,
         throughput_per_s=item.batch / found.mean_s,
         peak_rss_bytes=item.peak_rss_bytes,
-        stable=found.stable and item.warm,
+        stable=not found.flags,
         device_proof=live.opened.device_proof,
+        versions=live.opened.versions,
     )
 
 

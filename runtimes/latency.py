@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
@@ -16,18 +17,30 @@ UNSTABLE_SPREAD = 0.10
 SMALLEST_FOR_P90 = 44
 
 
+Flag = Literal["drift", "bimodal", "unsteady", "not warm"]
+
+
 @dataclass(frozen=True)
 class Latency:
-    """Figures of one steady run, in seconds. ``p90_s`` is None below 44 samples, where it would say nothing.
+    """Figures of single runs in their steady state, in seconds. None where there are too few runs to say.
 
-    ``stable`` is whether the medians of three equal parts of the run lie within 10 % of each other.
+    Percentiles are nearest rank, their intervals of 95 % by order statistics. ``p90_bound_s`` is what 90 % of all runs
+    stay below with 99 % confidence (early stopping, MLPerf). ``rounds_p50_s`` has the median of each round, in order, for
+    each process. ``flags`` say what makes the figures doubtful.
     """
 
     n: int
     p50_s: float
-    p90_s: float | None
     mean_s: float
-    stable: bool
+    p90_s: float | None = None
+    p99_s: float | None = None
+    p999_s: float | None = None
+    p50_interval: tuple[float, float] | None = None
+    p90_interval: tuple[float, float] | None = None
+    p99_interval: tuple[float, float] | None = None
+    p90_bound_s: float | None = None
+    rounds_p50_s: tuple[tuple[float, ...], ...] = ()
+    flags: tuple[Flag, ...] = ()
 
 
 def percentile(sorted_times: Array, p: float) -> float:
@@ -35,15 +48,27 @@ def percentile(sorted_times: Array, p: float) -> float:
     return float(sorted_times[max(0, math.ceil(p * len(sorted_times)) - 1)])
 
 
-def summarise(times_ns: Array) -> Latency:
-    """Figures from raw times in their order, shape (n,) nanoseconds."""
-    ordered = np.sort(times_ns)
+def summarise(rounds: Sequence[Sequence[Array]], warm: bool = True) -> Latency:
+    """Figures from raw times in nanoseconds: ``rounds[process][round]``, each in the order of its runs, shape (n,).
+
+    ``warm`` is whether every warm-up ended by itself.
+    """
+    flat = [times for process in rounds for times in process]
+    times = np.concatenate(flat)
+    ordered = np.sort(times)
+    unsteady = spread([part for part in np.array_split(times, WINDOWS) if len(part)]) > UNSTABLE_SPREAD
+    flags: list[Flag] = ["unsteady"] if unsteady else []
+    if not warm:
+        flags.append("not warm")
     return Latency(
-        n=len(times_ns),
+        n=len(times),
         p50_s=percentile(ordered, 0.5) / 1e9,
-        p90_s=percentile(ordered, 0.9) / 1e9 if len(times_ns) >= SMALLEST_FOR_P90 else None,
-        mean_s=float(times_ns.mean()) / 1e9,
-        stable=spread([part for part in np.array_split(times_ns, WINDOWS) if len(part)]) <= UNSTABLE_SPREAD,
+        mean_s=float(times.mean()) / 1e9,
+        p90_s=percentile(ordered, 0.9) / 1e9 if len(times) >= SMALLEST_FOR_P90 else None,
+        rounds_p50_s=tuple(
+            tuple(percentile(np.sort(part), 0.5) / 1e9 for part in process) for process in rounds
+        ),
+        flags=tuple(flags),
     )
 
 

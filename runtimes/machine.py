@@ -14,8 +14,16 @@ from pathlib import Path
 
 
 @dataclass(frozen=True)
+class Doubt:
+    """One thing that makes figures doubtful: its kind, for programs, and a sentence with the values seen."""
+
+    kind: str
+    text: str
+
+
+@dataclass(frozen=True)
 class Machine:
-    """What may have shaped the figures of a run."""
+    """What may have shaped the figures of a run. ``doubts`` are what is wrong with it at its start."""
 
     cpu: str
     cores: int
@@ -25,7 +33,7 @@ class Machine:
     load_1m: float
     governor: str | None
     gpus: tuple[str, ...]
-    warnings: tuple[str, ...] = field(default=())
+    doubts: tuple[Doubt, ...] = field(default=())
 
 
 def same(one: Machine, other: Machine) -> bool:
@@ -40,11 +48,13 @@ def describe() -> Machine:
     cores = cores_allowed()
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
     governor = _read(Path("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"))
-    warnings = []
+    doubts = []
     if load > cores:
-        warnings.append(f"other programs were running: load {load:.1f} on {cores} cores")
+        doubts.append(Doubt("load", f"other programs were running: load {load:.1f} on {cores} cores"))
     if governor not in (None, "performance"):
-        warnings.append(f"the CPU governor is {governor!r}: clocks change during the measurement")
+        doubts.append(
+            Doubt("governor", f"the CPU governor is {governor!r}: clocks change during the measurement")
+        )
     return Machine(
         cpu=_cpu_model(),
         cores=cores,
@@ -54,7 +64,7 @@ def describe() -> Machine:
         load_1m=round(load, 2),
         governor=governor,
         gpus=gpus(),
-        warnings=tuple(warnings),
+        doubts=tuple(doubts),
     )
 
 

@@ -13,9 +13,10 @@ from runtimes.bundle import Failure
 from runtimes.errors import UsageError
 from runtimes.explanation import Explanation
 from runtimes.files import write_atomically
-from runtimes.machine import Machine, same
+from runtimes.latency import Latency
+from runtimes.machine import Doubt, Machine, same
 
-SCHEMA = 1
+SCHEMA = 2
 VERIFY = "verify.json"
 BENCH = "bench.json"
 AGREEMENT = "agreement.json"
@@ -75,10 +76,15 @@ def cell_name(row: VerifyRow) -> str:
 
 @dataclass(frozen=True)
 class BenchRow:
-    """The latency of one cell: one artifact, runtime, device, thread count and batch. Seconds and bytes.
+    """The latency of one cell: one artifact, runtime, device, thread count, precision and batch. Seconds and bytes.
 
-    ``load_s`` and ``first_s`` are of the process that ran it; ``import_s`` is the runtime's own library. ``verdict``
-    is the outcome of the same artifact in ``verify.json``, or "not verified".
+    ``import_s`` is the runtime's own library, ``load_s`` the artifact, ``first_s`` the first run, of one sample, in a
+    process that has done nothing else; medians where ``processes`` is more than one. ``compute`` is the steady state
+    with the inputs where the device reads them; ``end_to_end``, on a GPU, from host arrays to host arrays. ``warmup_s``
+    came before it. ``throughput_per_s`` is samples per second of ``compute``. ``peak_rss_bytes`` is the most memory that
+    the process held up to this batch, ``added_rss_bytes`` that less what it held once the library was imported.
+    ``settings`` are those of the runtime that shape its speed, as they were set. ``verdict`` is the outcome of the same
+    artifact in ``verify.json``, or "not verified".
     """
 
     source: str
@@ -88,23 +94,28 @@ class BenchRow:
     backend: str
     threads: int
     batch: int
+    precision: str = "float32"
     outcome: Outcome = "passed"
     reason: str = ""
+    processes: int = 1
     import_s: float | None = None
     load_s: float | None = None
     first_s: float | None = None
-    p50_s: float | None = None
-    p90_s: float | None = None
-    mean_s: float | None = None
-    n: int = 0
+    warmup_s: float | None = None
     warmup_n: int = 0
+    compute: Latency | None = None
+    end_to_end: Latency | None = None
     throughput_per_s: float | None = None
     peak_rss_bytes: int | None = None
+    added_rss_bytes: int | None = None
+    gpu_memory_bytes: int | None = None
     stable: bool | None = None
     size_bytes: int = 0
     artifact_sha256: str = ""
     verdict: str = "not verified"
     device_proof: str = ""
+    versions: dict[str, str] = field(default_factory=dict)
+    settings: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -120,7 +131,7 @@ class VerifyResult:
 
 @dataclass(frozen=True)
 class BenchResult:
-    """The whole of ``bench.json``."""
+    """The whole of ``bench.json``. ``doubts`` are what happened on the machine while it measured."""
 
     schema: int
     created: str
@@ -128,6 +139,7 @@ class BenchResult:
     time: str
     rows: tuple[BenchRow, ...]
     notes: tuple[str, ...] = ()
+    doubts: tuple[Doubt, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -221,7 +233,7 @@ def merged(earlier: Sequence[Row], fresh: Sequence[Row], current: Mapping[str, s
     """
 
     def cell(row: Row) -> tuple[object, ...]:
-        more = (row.batch, row.threads) if isinstance(row, BenchRow) else ()
+        more = (row.batch, row.threads, row.precision) if isinstance(row, BenchRow) else ()
         return (row.artifact, row.runtime, row.device, row.backend, *more)
 
     replaced = {cell(row) for row in fresh}

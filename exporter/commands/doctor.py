@@ -19,8 +19,8 @@ def command() -> int:
         f"{found.cpu}, {found.cores} cores, {found.memory_bytes / 2**30:.1f} GiB, Python {found.python}"
     )
     click.echo(f"GPUs: {', '.join(found.gpus) or 'none that the NVIDIA driver lists'}")
-    for warning in found.warnings:
-        click.echo(f"note: {warning}")
+    for doubt in found.doubts:
+        click.echo(f"note: {doubt.text}")
     asked = [(name, device) for name in adapters.names() for device in adapters.runtime(name).DEVICES]
     with ThreadPoolExecutor(2) as threads:
         reasons = list(threads.map(_check_runtime, asked))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 from runtimes.report import headline, units
@@ -54,9 +55,9 @@ def blocks(inputs: Inputs) -> Iterator[Block]:
 def _cells(bundle: BundleInputs, row: BenchRow) -> tuple[str, ...]:
     return (
         bundle.name(row),
-        units.milliseconds(row.p50_s),
-        units.milliseconds(row.p90_s),
-        units.count(row.n),
+        units.milliseconds(row.compute.p50_s if row.compute else None),
+        units.milliseconds(row.compute.p90_s if row.compute else None),
+        units.count(row.compute.n if row.compute else 0),
         units.rate(row.throughput_per_s),
         units.milliseconds(row.load_s),
         units.milliseconds(row.first_s),
@@ -77,10 +78,11 @@ def _state(bundle: BundleInputs, row: BenchRow) -> str:
 def _figure(series: int, bundle: BundleInputs, row: BenchRow, varied: bool) -> Figure:
     state = _state(bundle, row)
     name = f"{bundle.name(row)} × {row.threads} threads" if varied else bundle.name(row)
-    text = state if row.p50_s is None else f"{units.milliseconds(row.p50_s)} ms"
-    if row.p50_s is not None and state not in ("stable", units.NONE):
+    text = state if row.compute is None else f"{units.milliseconds(row.compute.p50_s)} ms"
+    if row.compute is not None and state not in ("stable", units.NONE):
         text += f" {state}"
-    p50, p90 = (None if s is None else s * 1e3 for s in (row.p50_s, row.p90_s))
+    seconds = (row.compute.p50_s, row.compute.p90_s) if row.compute else (None, None)
+    p50, p90 = (None if s is None else s * 1e3 for s in seconds)
     return Figure(name, series, p50, text, upper=p90)
 
 
@@ -92,11 +94,11 @@ def _superlatives(inputs: Inputs, timed: list[Timed]) -> str:
         for row in (bundle.verify.rows if bundle.verify else ())
         if headline.outcome(bundle, row) == "passed"
     }
-    fast = [one for one in timed if one[2].p50_s is not None and _may_win(one[1], one[2])]
+    fast = [one for one in timed if one[2].compute is not None and _may_win(one[1], one[2])]
     said = []
     for batch in sorted({row.batch for _, _, row in fast}):
-        quickest = min((one for one in fast if one[2].batch == batch), key=lambda one: one[2].p50_s or 0)
-        p50 = units.milliseconds(quickest[2].p50_s)
+        quickest = min((one for one in fast if one[2].batch == batch), key=lambda one: _p50(one[2]))
+        p50 = units.milliseconds(_p50(quickest[2]))
         said.append(f"`{_code(quickest[1].name(quickest[2]))}` at batch {batch} (p50 {p50} ms)")
     fastest = (
         f"The fastest row is {units.join(said)}"
@@ -113,6 +115,10 @@ def _superlatives(inputs: Inputs, timed: list[Timed]) -> str:
         return f"{fastest}; no artifact has passed, so none is called the smallest."
     n_bytes, name = min(sizes)
     return f"{fastest}; the smallest artifact that passed is `{_code(name)}` ({units.size(n_bytes)})."
+
+
+def _p50(row: BenchRow) -> float:
+    return row.compute.p50_s if row.compute else math.inf
 
 
 def _may_win(bundle: BundleInputs, row: BenchRow) -> bool:

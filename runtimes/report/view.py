@@ -188,8 +188,8 @@ def _notes(inputs: Inputs) -> Iterator[Block]:
 def _warnings(inputs: Inputs) -> Iterator[Point]:
     for bundle in inputs.bundles:
         for stage, result in (("verify", bundle.verify), ("bench", bundle.bench)):
-            for warning in result.machine.warnings if result else ():
-                yield Point(f"{bundle.label} {stage}", "", warning)
+            for doubt in result.machine.doubts if result else ():
+                yield Point(f"{bundle.label} {stage}", "", doubt.text)
 
 
 def _remarks(inputs: Inputs) -> Iterator[Point]:

@@ -134,17 +134,17 @@ def test_inspect_reads_every_artifact(bundles: dict[str, Path], framework: str, 
 def test_json_rows_have_the_documented_fields(job: tuple[Path, dict[str, list[dict[str, object]]]]) -> None:
     verify = "source artifact runtime device backend outcome reason n max_noise_ratio max_abs_error top1_agreement accuracy"
     bench = (
-        "source artifact runtime device backend threads batch load_s first_s p50_s p90_s n throughput_per_s "
+        "source artifact runtime device backend threads batch load_s first_s compute throughput_per_s "
         "peak_rss_bytes stable artifact_sha256 verdict"
     )
-    assert job[1]["schema"] == runtimes.rows.SCHEMA == 1
+    assert job[1]["schema"] == runtimes.rows.SCHEMA == 2
     for row in job[1]["rows"]:
         assert set(verify.split()) <= row.keys()
     assert len(job[1]["bench"]) == 28
     for row in job[1]["bench"]:
         assert set(bench.split()) <= row.keys()
         assert row["verdict"] == "passed"
-        assert row["p50_s"] > 0
+        assert row["compute"]["p50_s"] > 0
         assert row["peak_rss_bytes"] > 10e6
         assert row["load_s"] > 0
         assert row["first_s"] > 0

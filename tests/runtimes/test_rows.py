@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from runtimes.errors import UsageError
-from runtimes.machine import describe, same
+from runtimes.machine import Doubt, describe, same
 from runtimes.rows import (
+    SCHEMA,
     BenchRow,
     VerifyResult,
     VerifyRow,
@@ -62,7 +63,7 @@ def test_a_narrower_run_replaces_its_own_rows_only() -> None:
 
 
 def test_rows_survive_their_file_and_damage_is_one_message(tmp_path: Path) -> None:
-    result = VerifyResult(1, "2026-01-01T00:00:00+00:00", describe(), (ROW,), ("a note",))
+    result = VerifyResult(SCHEMA, "2026-01-01T00:00:00+00:00", describe(), (ROW,), ("a note",))
     save(tmp_path / "verify.json", result)
     assert load_verify(tmp_path / "verify.json") == result
     assert load_bench(tmp_path / "bench.json") is None
@@ -74,7 +75,7 @@ def test_rows_survive_their_file_and_damage_is_one_message(tmp_path: Path) -> No
 def test_a_damaged_earlier_result_does_not_stop_the_run_that_replaces_it(tmp_path: Path) -> None:
     path, here = tmp_path / "verify.json", describe()
     assert rows_before(path, load_verify, here) == []
-    save(path, VerifyResult(1, "2026-01-01T00:00:00+00:00", here, (ROW,)))
+    save(path, VerifyResult(SCHEMA, "2026-01-01T00:00:00+00:00", here, (ROW,)))
     assert rows_before(path, load_verify, here) == [ROW]
     assert rows_before(path, load_verify, replace(here, cpu="another")) == []
     path.write_text("{")
@@ -85,5 +86,5 @@ def test_a_machine_is_the_same_under_another_load() -> None:
     here = describe()
     assert here.cores >= 1
     assert here.memory_bytes > 1 << 28
-    assert same(here, replace(here, load_1m=99.0, warnings=("busy",)))
+    assert same(here, replace(here, load_1m=99.0, doubts=(Doubt("load", "busy"),)))
     assert not same(here, replace(here, cpu="another"))

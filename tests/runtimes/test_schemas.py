@@ -16,7 +16,7 @@ from json_schema import faults
 from runtimes import schemas
 from runtimes.explanation import Cause, Explanation, LayerError
 from runtimes.machine import describe
-from runtimes.rows import VerifyResult, VerifyRow
+from runtimes.rows import SCHEMA, VerifyResult, VerifyRow
 
 ROW = VerifyRow("torch", "onnx", "onnxruntime", "cpu", "cpu", "mismatch", top1_interval=(0.9, 1.0))
 EXPLAINED = Explanation(
@@ -33,7 +33,7 @@ def schema(name: str) -> dict[str, Any]:
 
 def result(row: VerifyRow = ROW) -> Any:
     encoded = msgspec.json.encode(
-        VerifyResult(1, "2026-01-01T00:00:00+00:00", describe(), (row,), ("a note",))
+        VerifyResult(SCHEMA, "2026-01-01T00:00:00+00:00", describe(), (row,), ("a note",))
     )
     return json.loads(encoded)
 
@@ -96,8 +96,8 @@ def test_what_is_not_of_the_schema_is_seen(change: dict[str, object], said: str)
     wrong["rows"][0] |= change
     assert said in " ".join(faults(wrong, schema("verify")))
     del wrong["machine"]
-    wrong["schema"] = 2
-    assert {"$ has no machine", "$.schema is 2, not 1"} <= set(faults(wrong, schema("verify")))
+    wrong["schema"] = 1
+    assert {"$ has no machine", "$.schema is 1, not 2"} <= set(faults(wrong, schema("verify")))
 
 
 def test_the_command_line_prints_a_schema() -> None:

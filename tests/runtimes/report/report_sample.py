@@ -11,8 +11,9 @@ import msgspec
 
 from runtimes.bundle import Artifact, Failure, Manifest, ModelSpec, Source, TensorSpec, save_manifest
 from runtimes.explanation import Cause, Explanation, LayerError
-from runtimes.machine import Machine
-from runtimes.rows import Agreement, BenchResult, BenchRow, VerifyResult, VerifyRow, save
+from runtimes.latency import Latency
+from runtimes.machine import Doubt, Machine
+from runtimes.rows import SCHEMA, Agreement, BenchResult, BenchRow, VerifyResult, VerifyRow, save
 
 HOSTILE = '<script>alert("x")</script> | **bold** `code [link](https://example.org/x) \x1b[31mred'
 LONG_REASON = (
@@ -141,7 +142,7 @@ def verify_result(source: str) -> VerifyResult:
         for artifact, runtime, backend, worst, median, _, _ in RUNS
     )
     notes = ("float64 reference of 80 samples in 0.4 s",)
-    return VerifyResult(1, "2026-03-04T10:21:02+00:00", MACHINE, rows, notes)
+    return VerifyResult(SCHEMA, "2026-03-04T10:21:02+00:00", MACHINE, rows, notes)
 
 
 def bench_result(source: str) -> BenchResult:
@@ -158,10 +159,12 @@ def bench_result(source: str) -> BenchResult:
             import_s=0.4,
             load_s=0.012 * slower * (i + 1),
             first_s=p50 * 3e-3,
-            p50_s=p50 * slower * 1e-3,
-            p90_s=p50 * slower * 1.2e-3,
-            mean_s=p50 * slower * 1.05e-3,
-            n=max(12, int(1000 / p50)),
+            compute=Latency(
+                n=max(12, int(1000 / p50)),
+                p50_s=p50 * slower * 1e-3,
+                p90_s=p50 * slower * 1.2e-3,
+                mean_s=p50 * slower * 1.05e-3,
+            ),
             warmup_n=20,
             throughput_per_s=batch * 1000 / p50 / slower,
             peak_rss_bytes=140_000_000 + 61_000_000 * i,
@@ -173,8 +176,8 @@ def bench_result(source: str) -> BenchResult:
         for i, (artifact, runtime, backend, _, _, one, many) in enumerate(RUNS)
         for batch, p50 in ((1, one), (32, many))
     )
-    machine = replace(MACHINE, warnings=("other programs were running: load 3.1 on 2 cores",))
-    return BenchResult(1, "2026-03-04T10:22:40+00:00", machine, "quick", rows)
+    machine = replace(MACHINE, doubts=(Doubt("load", "other programs were running: load 3.1 on 2 cores"),))
+    return BenchResult(SCHEMA, "2026-03-04T10:22:40+00:00", machine, "quick", rows)
 
 
 def history(source: str) -> dict[str, Any]:
@@ -232,7 +235,7 @@ def agreement(n: int = 360) -> Agreement:
     half = len(names) // 2
     order = range(len(names))
     square = tuple(tuple(same[(i < half) == (j < half)] for j in order) for i in order)
-    return Agreement(1, n, names, square)
+    return Agreement(SCHEMA, n, names, square)
 
 
 def write_all(folder: Path) -> Path:
@@ -288,7 +291,7 @@ def write_ugly(folder: Path) -> Path:
     )
     rows.append(VerifyRow("keras", "onnx", "onnxruntime", "cuda", "cuda", "crashed", HOSTILE))
     timed = [
-        replace(row, outcome="timeout", reason="no answer in 600 s", p50_s=None, p90_s=None, stable=None, n=0)
+        replace(row, outcome="timeout", reason="no answer in 600 s", compute=None, stable=None)
         if row.backend == "js" and row.batch == 32
         else replace(row, verdict="mismatch")
         if row.artifact == "tflite"

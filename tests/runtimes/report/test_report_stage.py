@@ -13,7 +13,7 @@ from exporter.source_folder import Epoch, History, save_history
 from runtimes.bundle import Failure
 from runtimes.errors import OutputError, UsageError
 from runtimes.report import report
-from runtimes.rows import Agreement, VerifyRow, save
+from runtimes.rows import SCHEMA, Agreement, VerifyRow, save
 
 
 def texts(folder: Path, out: Path | None = None) -> tuple[str, str]:
@@ -198,6 +198,6 @@ def test_an_artifact_that_nothing_judged_is_not_a_pass(tmp_path: Path) -> None:
 @pytest.mark.parametrize("names", [(), ("a/b/c/d/e",)])
 def test_an_agreement_of_few(tmp_path: Path, names: tuple[str, ...]) -> None:
     folder = sample.write_bundle(tmp_path / "torch", "torch")
-    save(folder / "agreement.json", Agreement(1, 10, names, tuple((1.0,) for _ in names)))
+    save(folder / "agreement.json", Agreement(SCHEMA, 10, names, tuple((1.0,) for _ in names)))
     markdown, _ = texts(folder)
     assert ("One row only" if names else "No agreement of the rows") in markdown
