@@ -55,12 +55,14 @@ class Session(ABC):
     """A loaded artifact on one device.
 
     ``inputs``, ``outputs`` and ``metadata`` are read from the file. ``device_proof`` is what the runtime itself
-    answered, after loading, when asked where it computes.
+    answered, after loading, when asked where it computes. ``settings`` are those that shape its speed or its numbers, by
+    the runtime's own names for them, as they are in force.
     """
 
     inputs: tuple[TensorSpec, ...]
     outputs: tuple[TensorSpec, ...]
     metadata: Mapping[str, str] = MappingProxyType({})
+    settings: Mapping[str, str] = MappingProxyType({})
     device_proof: str
     threads: int
 
@@ -84,6 +86,10 @@ class Session(ABC):
     def peak_rss_bytes(self) -> int:
         """The most memory that the process which computes has held, in bytes."""
         return peak_rss_bytes()
+
+    def gpu_memory_bytes(self) -> int | None:
+        """The most memory of its GPU that the session has held, in bytes; None on a CPU, or where nothing tells."""
+        return None
 
     def close(self) -> None:  # noqa: B027 - most sessions own nothing beyond their process
         """Let go of what the session owns outside this process."""

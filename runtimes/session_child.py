@@ -32,6 +32,7 @@ class Opened:
     load_s: float
     versions: dict[str, str] = field(default_factory=dict)
     metadata: dict[str, str] = field(default_factory=dict)
+    settings: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -78,6 +79,7 @@ def open_session(name: str, path: Path, device: str, options: SessionOptions) ->
         loaded - imported,
         found,
         dict(session.metadata),
+        dict(session.settings),
     )
 
 

@@ -27,6 +27,8 @@ _PROVIDERS = {
     "cuda": "CUDAExecutionProvider",
     "tensorrt": "TensorrtExecutionProvider",
 }
+# Threads that spin between runs would take the cores from whatever is measured next.
+_NO_SPINNING = ("session.intra_op.allow_spinning", "session.inter_op.allow_spinning")
 # Operators that quantise or compute with quantised numbers begin so; the others end in Integer.
 _QUANTIZED = ("QuantizeLinear", "DequantizeLinear", "DynamicQuantize", "QLinear", "QGemm", "QAttention")
 # A file of one protobuf is at most 2 GiB: weights of more than this lie beside it.
@@ -123,6 +125,7 @@ class _Session(Session):
             provider_options["use_tf32"] = "0"
         self._session = _open(path, backend, options, provider_options)
         self.threads = self._session.get_session_options().intra_op_num_threads
+        self.settings = {**_settings(self._session.get_session_options()), **provider_options}
         self.inputs = _specs(self._session.get_inputs())
         self.outputs = _specs(self._session.get_outputs())
         self.metadata = dict(self._session.get_modelmeta().custom_metadata_map)
@@ -172,7 +175,8 @@ def _open(path: Path, backend: str, options: SessionOptions, provider_options: d
     onnxruntime.set_default_logger_severity(3)
     settings = onnxruntime.SessionOptions()
     settings.intra_op_num_threads = options.threads or cores_allowed()
-    settings.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    for entry in _NO_SPINNING:
+        settings.add_session_config_entry(entry, "0")
     if backend != "cpu":  # a node that the provider cannot run must fail, not move to the CPU
         settings.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
     try:
@@ -183,6 +187,16 @@ def _open(path: Path, backend: str, options: SessionOptions, provider_options: d
         if backend != "cpu":
             raise UnavailableError(f"{_PROVIDERS[backend]} cannot run {path.name}: {error}") from error
         raise NotAModelError(f"{path} is no ONNX file that ONNX Runtime can load: {error}") from error
+
+
+def _settings(options: Any) -> dict[str, str]:
+    """The options of a session that shape its speed, as the session has them."""
+    return {
+        "intra_op_num_threads": str(options.intra_op_num_threads),
+        "execution_mode": options.execution_mode.name,
+        "graph_optimization_level": options.graph_optimization_level.name,
+        **{entry: options.get_session_config_entry(entry) for entry in _NO_SPINNING},
+    }
 
 
 def _specs(nodes: Any) -> tuple[TensorSpec, ...]:
