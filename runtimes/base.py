@@ -54,16 +54,14 @@ class Inspection:
 class Session(ABC):
     """A loaded artifact on one device.
 
-    ``inputs``, ``outputs`` and ``metadata`` are read from the file. ``device_proof`` is what the runtime itself
-    answered, after loading, when asked where it computes. ``settings`` are those that shape its speed or its numbers, by
-    the runtime's own names for them, as they are in force.
+    ``inputs``, ``outputs`` and ``metadata`` are read from the file. ``settings`` are those that shape its
+    speed or its numbers, by the runtime's own names for them, as they are in force.
     """
 
     inputs: tuple[TensorSpec, ...]
     outputs: tuple[TensorSpec, ...]
     metadata: Mapping[str, str] = MappingProxyType({})
     settings: Mapping[str, str] = MappingProxyType({})
-    device_proof: str
     threads: int
 
     @abstractmethod
@@ -73,6 +71,14 @@ class Session(ABC):
     @abstractmethod
     def bind(self, feeds: Feeds) -> Callable[[], None]:
         """Put the inputs where the device reads them; each call of the result computes once and waits for it."""
+
+    def prove(self) -> str:
+        """What the runtime itself answers when asked where it computes; a runtime of more than the CPU asks it here.
+
+        The model may run for it, so this comes after the first run has been timed. Raises UnavailableError for another
+        device than the one asked for.
+        """
+        return "cpu"
 
     def sample(
         self, calls: Sequence[Callable[[], None]], seconds: float, at_least: int, at_most: int

@@ -95,7 +95,7 @@ class _Moved(Session):
     def __init__(self, file: ForeignFile, model: ModelSpec, artifact: Artifact, how: str) -> None:
         self._file, self._model, self._artifact, self._how = file, model, artifact, how
         self.inputs, self.outputs = artifact.inputs, model.outputs
-        self.device_proof, self.threads = file.opened.device_proof, file.opened.threads
+        self.threads = file.opened.threads
 
     def run(self, feeds: Feeds) -> dict[str, Array]:
         """Outputs of one batch."""

@@ -22,7 +22,10 @@ WARMUP_SHARE = 0.5
 
 @dataclass(frozen=True)
 class Opened:
-    """A session just opened: its tensors as the file has them, its proof, and what opening took in seconds."""
+    """A session just opened: its tensors as the file has them, its proof, and what opening took in seconds.
+
+    ``first_s`` is the first run, where inputs for it were given.
+    """
 
     inputs: tuple[TensorSpec, ...]
     outputs: tuple[TensorSpec, ...]
@@ -33,6 +36,7 @@ class Opened:
     versions: dict[str, str] = field(default_factory=dict)
     metadata: dict[str, str] = field(default_factory=dict)
     settings: dict[str, str] = field(default_factory=dict)
+    first_s: float | None = None
 
 
 @dataclass(frozen=True)
@@ -58,8 +62,13 @@ def inspect(name: str, path: Path) -> Inspection:
     return runtime(name).inspect(path)
 
 
-def open_session(name: str, path: Path, device: str, options: SessionOptions) -> Opened:
-    """Load the artifact, after the adapter's own check. Raises UnavailableError or NotAModelError."""
+def open_session(
+    name: str, path: Path, device: str, options: SessionOptions, first: dict[str, Array] | None = None
+) -> Opened:
+    """Load the artifact, after the adapter's own check, run it on ``first``, and only then prove where it computes.
+
+    Raises UnavailableError or NotAModelError.
+    """
     adapter = runtime(name)
     begin = time.perf_counter()
     reason = adapter.check(device)  # which imports the library, for a GPU
@@ -70,16 +79,18 @@ def open_session(name: str, path: Path, device: str, options: SessionOptions) ->
     session = adapter.load(path, device, options)
     loaded = time.perf_counter()
     _open.append(session)
+    first_s = None if first is None else first_run(first)
     return Opened(
         session.inputs,
         session.outputs,
-        session.device_proof,
+        session.prove(),
         session.threads,
         imported - begin,
         loaded - imported,
         found,
         dict(session.metadata),
         dict(session.settings),
+        first_s,
     )
 
 

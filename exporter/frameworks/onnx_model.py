@@ -193,7 +193,7 @@ class OnnxSession(Session):
 
     def __init__(self, folder: Path, variant: Variant) -> None:
         source = open_source(folder)
-        self.device_proof, self.threads = "cpu", variant.threads
+        self.threads = variant.threads
         self.inputs, self.outputs = source.model.inputs, source.model.outputs
         model = read(folder / source.weights)
         self._double = variant.precision == "float64"

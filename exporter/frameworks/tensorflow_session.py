@@ -20,7 +20,7 @@ class TensorflowSession(Session):
     """
 
     def __init__(self, function: Any, spec: ModelSpec, variant: Variant, owner: Any) -> None:
-        self.device_proof, self.threads = "cpu", variant.threads
+        self.threads = variant.threads
         self.inputs, self.outputs = spec.inputs, spec.outputs
         self._dtype, self._owner = variant.precision, owner
         if self._dtype == "float64":

@@ -171,7 +171,7 @@ class TorchSession(Session):
         import torch
 
         torch.set_num_threads(variant.threads)
-        self.device_proof, self.threads = "cpu", variant.threads
+        self.threads = variant.threads
         source = open_source(folder)
         self.inputs, self.outputs = source.model.inputs, source.model.outputs
         self._double = variant.precision == "float64"

@@ -76,8 +76,11 @@ class _Session(Session):
         self.metadata = _metadata(path)
         self.inputs, self.outputs = _specs(model, self.metadata)
         self._forward = _forward(model, self.inputs)
-        zeros = zero_feeds(self.inputs)
-        self.device_proof = prove(self._compute(self._tensors(zeros))[0], device)
+        self._device = device
+
+    def prove(self) -> str:
+        """Compute once, and ask the result where it lies."""
+        return prove(self._compute(self._tensors(zero_feeds(self.inputs)))[0], self._device)
 
     def run(self, feeds: Feeds) -> dict[str, Array]:
         values = self._compute(self._tensors(feeds))

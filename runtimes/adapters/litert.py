@@ -102,7 +102,6 @@ class _CpuSession(Session):
         )
         self._shapes: dict[str, tuple[int, ...]] = {}
         self._resize({s.name: tuple(1 if n is None else n for n in s.shape) for s in self.inputs})
-        self.device_proof = self._prove()
 
     def run(self, feeds: Feeds) -> dict[str, Array]:
         self._set(feeds)
@@ -132,7 +131,7 @@ class _CpuSession(Session):
         self._interpreter.allocate_tensors()
         self._shapes = shapes
 
-    def _prove(self) -> str:
+    def prove(self) -> str:
         """The execution plan after loading names its delegates."""
         ops = [op["op_name"] for op in self._interpreter._get_ops_details()]
         delegated = ops.count("DELEGATE")
@@ -157,7 +156,6 @@ class _GpuSession(Session):
         self.threads = 1
         self._in = self._model.create_input_buffers(0)
         self._out = self._model.create_output_buffers(0)
-        self.device_proof = "compiled for the GPU accelerator alone; it does not load without one"
 
     def run(self, feeds: Feeds) -> dict[str, Array]:
         self._set(feeds)
@@ -167,6 +165,9 @@ class _GpuSession(Session):
             shape = [len(feeds[self.inputs[0].name]) if n is None else n for n in spec.shape]
             results[spec.name] = buffer.read(int(np.prod(shape)), np.dtype(spec.dtype)).reshape(shape)
         return results
+
+    def prove(self) -> str:
+        return "compiled for the GPU accelerator alone; it does not load without one"
 
     def bind(self, feeds: Feeds) -> Callable[[], None]:
         """Inputs in the device's buffers; the first output is read, because that waits."""

@@ -131,7 +131,7 @@ class _Session(Session):
         self.metadata = dict(self._session.get_modelmeta().custom_metadata_map)
         self._names = [spec.name for spec in self.outputs]
         self._where = (kind, int(index or 0))
-        self.device_proof = self._prove(_PROVIDERS[backend])
+        self._provider = _PROVIDERS[backend]
 
     def run(self, feeds: Feeds) -> dict[str, Array]:
         values = self._session.run(self._names, {k: np.ascontiguousarray(v) for k, v in feeds.items()})
@@ -158,12 +158,12 @@ class _Session(Session):
 
         return call
 
-    def _prove(self, provider: str) -> str:
+    def prove(self) -> str:
         """The providers that the session itself reports, after it assigned its nodes."""
         providers = self._session.get_providers()
-        if not providers or providers[0] != provider:
+        if not providers or providers[0] != self._provider:
             raise UnavailableError(
-                f"asked ONNX Runtime for {provider}, and it loaded {', '.join(providers) or 'none'}. "
+                f"asked ONNX Runtime for {self._provider}, and it loaded {', '.join(providers) or 'none'}. "
                 "Its log says which library was missing; CUDA and cuDNN must fit this build."
             )
         return f"providers {', '.join(providers)}"

@@ -130,12 +130,15 @@ class TfjsSession(Session):
             if isinstance(error, NotAModelError):
                 raise NotAModelError(f"{path} is no graph model that TF.js can load: {error}") from error
             raise
-        self.device_proof, self.threads = str(opened["proof"]), 1
+        self._proof, self.threads = str(opened["proof"]), 1
 
     def run(self, feeds: Feeds) -> dict[str, Array]:
         described, blobs = _pack(feeds)
         outputs, content = self.node.ask("run", blobs, feeds=described)
         return _unpack(outputs, content)
+
+    def prove(self) -> str:
+        return self._proof
 
     def trace(self, feeds: Feeds) -> dict[str, Array]:
         """What every node that computes gives for these inputs."""

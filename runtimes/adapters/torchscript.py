@@ -80,7 +80,6 @@ class _Session(Session):
         self._device = torch.device(device)
         self.module, self.metadata = _read(path, device)
         self.inputs, self.outputs = _specs(self.module, self.metadata)
-        self.device_proof = self._prove()
 
     def run(self, feeds: Feeds) -> dict[str, Array]:
         import torch
@@ -111,7 +110,7 @@ class _Session(Session):
         arrays = [np.ascontiguousarray(feeds[spec.name]) for spec in self.inputs]
         return [torch.from_numpy(array).to(self._device) for array in arrays]
 
-    def _prove(self) -> str:
+    def prove(self) -> str:
         """Compute once, and ask the result where it lies; a file that does not say its sizes is asked for its weights."""
         import torch
 

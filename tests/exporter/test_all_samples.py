@@ -43,7 +43,7 @@ ONNX, TFLITE = (
 
 
 class Product(Session):
-    inputs, outputs, device_proof, threads = (X,), (Y,), "cpu", 1
+    inputs, outputs, threads = (X,), (Y,), 1
 
     def __init__(self, variant: Variant) -> None:
         self.precision = variant.precision

@@ -18,17 +18,16 @@ class Faulty(Session):
     ) -> None:
         self.session, self.change = session, change
         self.inputs, self.outputs = session.inputs, session.outputs
-        self.device_proof, self.threads, self.metadata = (
-            session.device_proof,
-            session.threads,
-            session.metadata,
-        )
+        self.threads, self.metadata = session.threads, session.metadata
 
     def run(self, feeds: Feeds) -> dict[str, Array]:
         return self.change(self.session.run(feeds), self.session)
 
     def bind(self, feeds: Feeds) -> Callable[[], None]:
         return self.session.bind(feeds)
+
+    def prove(self) -> str:
+        return self.session.prove()
 
     def close(self) -> None:
         self.session.close()

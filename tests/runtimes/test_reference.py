@@ -32,7 +32,7 @@ W = RNG.normal(size=(30, 4))
 class Linear(Session):
     """A matrix product in the variant's precision; ``trap`` computes float64 in float32."""
 
-    inputs, outputs, device_proof, threads = (X,), (Y,), "cpu", 1
+    inputs, outputs, threads = (X,), (Y,), 1
 
     def __init__(self, variant: Variant, trap: bool = False) -> None:
         self.inner = "float32" if trap else variant.precision

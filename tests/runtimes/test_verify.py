@@ -195,7 +195,7 @@ def _only_a_fake(own_bundle: Path, does: str, weights: Array | None = None) -> N
 class _Product(Session):
     """What the fake runtime computes, in the variant's precision."""
 
-    inputs, outputs, device_proof, threads = (replace(FAKE_IN, name="image"),), (FAKE_OUT,), "cpu", 1
+    inputs, outputs, threads = (replace(FAKE_IN, name="image"),), (FAKE_OUT,), 1
     weights = np.random.default_rng(0).normal(size=(784, 10)).astype(np.float32)
 
     def __init__(self, variant: Variant) -> None:
