@@ -1,4 +1,4 @@
-"""Statistics on counts: exact intervals and tests, and how many samples would decide. Pure, with the standard library alone.
+"""Statistics on counts: exact intervals and tests, and how many samples would decide; Student's t. Pure, standard library alone.
 
 ``x of n`` counts samples. A device that verifies has numpy but no SciPy, so the binomial tail is computed here.
 """
@@ -9,6 +9,7 @@ import itertools
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from statistics import NormalDist
 from typing import Literal
 
@@ -84,6 +85,19 @@ def binomial_tail(k: float, n: float, p: float) -> float:
     if k < 0:
         return 0.0
     return 1.0 if k >= n else _incomplete_beta(1 - p, n - k, k + 1)
+
+
+@cache
+def student_t(confidence: float, freedom: float) -> float:
+    """The t that Student's distribution of ``freedom`` degrees stays within, either way, with this chance."""
+
+    def within(t: float) -> bool:
+        return 1 - _incomplete_beta(freedom / (freedom + t * t), freedom / 2, 0.5) < confidence
+
+    high = 1.0
+    while within(high):
+        high *= 2
+    return _root(within, 0.0, high)
 
 
 def _smallest(k: int, n: int, tail: float) -> float:

@@ -1,17 +1,19 @@
 """A runtime for tests, real but for its arithmetic: a ``.fake`` file is JSON that says how it answers and misbehaves.
 
-    {"inputs": [TensorSpec], "outputs": [TensorSpec], "weights": [[..]], "does": "", "seconds": 0.0}
+    {"inputs": [TensorSpec], "outputs": [TensorSpec], "weights": [[..]], "does": "", "seconds": 0.0, "sleep": Sleep}
 
 It computes ``x.reshape(n, -1) @ weights`` in float32. ``does``: crash, exit, hang, missing or raise; or it answers
-otherwise in a batch, the second time (again), or on one thread (threads).
+otherwise in a batch, the second time (again), or on one thread (threads). A bound run takes ``seconds``: slept without
+a ``sleep``, else as ``sleep`` says, so that statistics on times can be held against a truth that is known.
 """
 
 from __future__ import annotations
 
+import math
 import os
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -30,6 +32,26 @@ THREADS: Literal["session", "process"] = "session"
 
 
 @dataclass(frozen=True)
+class Sleep:
+    """The distribution of the times of bound runs, around the file's ``seconds``.
+
+    Each time is ``seconds``, times exp(normal(0, ``spread``)) unless it is constant. bimodal: the share ``second`` of the
+    runs takes ``apart`` longer. drift: each run takes ``apart`` / 1000 longer than the one before. Whoever loads the file
+    draws a factor exp(normal(0, ``process``)), and each call of ``sample`` one of ``round``. Times are spun, to about a
+    microsecond; where ``simulated``, none passes and the clock is a fiction too. Without a ``seed`` every load differs.
+    """
+
+    kind: Literal["constant", "lognormal", "bimodal", "drift"] = "constant"
+    spread: float = 0.0
+    second: float = 0.0
+    apart: float = 0.0
+    process: float = 0.0
+    round: float = 0.0
+    simulated: bool = False
+    seed: int | None = None
+
+
+@dataclass(frozen=True)
 class FakeFile:
     """The content of a ``.fake`` file."""
 
@@ -38,6 +60,7 @@ class FakeFile:
     weights: list[list[float]]
     does: str = ""
     seconds: float = 0.0
+    sleep: Sleep | None = None
 
 
 def check(device: str) -> str | None:
@@ -71,6 +94,7 @@ class _Session(Session):
         self.threads = threads
         self._answered: set[bytes] = set()
         self._weights = np.array(file.weights, np.float32)
+        self._pace = _Pace(file.seconds, file.sleep) if file.sleep else None
 
     def run(self, feeds: Feeds) -> dict[str, Array]:
         self._misbehave()
@@ -82,14 +106,25 @@ class _Session(Session):
         return "fake cpu"
 
     def bind(self, feeds: Feeds) -> Callable[[], None]:
-        seconds = self._file.seconds
+        seconds, pace = self._file.seconds, self._pace
 
         def call() -> None:
             self._misbehave()
-            if seconds:
+            if pace:
+                pace.spin()
+            elif seconds:
                 time.sleep(seconds)
 
         return call
+
+    def sample(
+        self, calls: Sequence[Callable[[], None]], seconds: float, at_least: int, at_most: int
+    ) -> Array:
+        if self._pace:
+            self._pace.new_round()
+        if self._pace and self._pace.simulated:
+            return self._pace.pretend(seconds, at_least, at_most)
+        return super().sample(calls, seconds, at_least, at_most)
 
     def _error(self, x: Array) -> np.float32:
         seen = x.tobytes() in self._answered
@@ -107,6 +142,54 @@ class _Session(Session):
                 time.sleep(3600)
             case "raise":
                 raise ValueError("the fake runtime was told to fail")
+
+
+class _Pace:
+    """Draws the times of runs, a block ahead so that drawing costs a run nothing."""
+
+    BLOCK = 4096
+
+    def __init__(self, seconds: float, sleep: Sleep) -> None:
+        self._random = np.random.default_rng(sleep.seed)
+        self._sleep = sleep
+        self._seconds = seconds * math.exp(self._random.normal(0, sleep.process))
+        self._runs = 0
+        self._ahead: list[int] = []
+        self.simulated = sleep.simulated
+        self.new_round()
+
+    def new_round(self) -> None:
+        self._round_s = self._seconds * math.exp(self._random.normal(0, self._sleep.round))
+        self._ahead = []
+
+    def spin(self) -> None:
+        now = time.perf_counter_ns()
+        if not self._ahead:
+            self._ahead = self._draw(self.BLOCK)[::-1].tolist()
+        end = now + self._ahead.pop()
+        self._runs += 1
+        while time.perf_counter_ns() < end:
+            pass
+
+    def pretend(self, seconds: float, at_least: int, at_most: int) -> Array:
+        """As many times as would pass in ``seconds``."""
+        times = self._draw(min(at_most, max(at_least, math.ceil(2 * seconds / self._round_s))))
+        enough = int(np.searchsorted(np.cumsum(times), seconds * 1e9)) + 1
+        times = times[: max(at_least, min(enough, at_most))]
+        self._runs += len(times)
+        return times
+
+    def _draw(self, n: int) -> Array:
+        """The next ``n`` times in nanoseconds."""
+        sleep, factor = self._sleep, np.ones(n)
+        match sleep.kind:
+            case "bimodal":
+                factor += sleep.apart * (self._random.random(n) < sleep.second)
+            case "drift":
+                factor += sleep.apart / 1000 * (self._runs + np.arange(n))
+        if sleep.kind != "constant":
+            factor *= np.exp(self._random.normal(0, sleep.spread, n))
+        return np.rint(factor * self._round_s * 1e9).astype(np.int64)
 
 
 def _read(path: Path) -> FakeFile:

@@ -18,6 +18,7 @@ from runtimes.statistics import (
     decide_agreement,
     mcnemar_p,
     paired_difference_interval,
+    student_t,
 )
 
 SIZES = (1, 2, 3, 10, 59, 360, 1000, 12_345, 1_000_000)
@@ -167,3 +168,11 @@ def test_a_decision_is_wrong_in_at_most_5_of_100(n: int, required: float) -> Non
     above = stats.binom.pmf(counts, n, required)[outcomes == "mismatch"].sum()
     assert below <= 0.05
     assert above <= 0.05
+
+
+@pytest.mark.parametrize("freedom", [1, 2, 3.7, 4, 9, 29, 1000])
+def test_students_t_is_scipys(freedom: float) -> None:
+    for confidence in (0.5, 0.9, 0.95, 0.99, 0.999):
+        assert student_t(confidence, freedom) == pytest.approx(
+            stats.t.isf((1 - confidence) / 2, freedom), rel=1e-9
+        )
