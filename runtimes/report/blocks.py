@@ -11,6 +11,7 @@ from typing import Literal
 
 from runtimes.report.charts import Bars, Curves
 from runtimes.report.layer_plot import LayerPlot
+from runtimes.report.stacks import Stacks
 
 Tone = Literal["passed", "incomplete", "failed"]
 
@@ -81,7 +82,15 @@ class Commands:
     lines: tuple[str, ...]
 
 
-Block = Table | Words | Points | Matrix | Commands | Bars | Curves | LayerPlot
+@dataclass(frozen=True)
+class Fold:
+    """Blocks that the page folds away under a title. Markdown shows them."""
+
+    title: str
+    blocks: tuple[Table, ...]
+
+
+Block = Table | Words | Points | Matrix | Commands | Fold | Bars | Stacks | Curves | LayerPlot
 
 
 @dataclass(frozen=True)

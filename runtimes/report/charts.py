@@ -27,13 +27,17 @@ class Tick:
 
 @dataclass(frozen=True)
 class Figure:
-    """One row to plot: its name, series, value and the words for it. ``upper`` ends a thin line from the value."""
+    """One row to plot: its name, series, value and the words for it.
+
+    ``upper`` ends a thin line from the value, ``interval`` is drawn as a whisker around it.
+    """
 
     name: str
     series: int
     value: float | None
     text: str
     upper: float | None = None
+    interval: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True)
@@ -45,6 +49,7 @@ class Bar:
     text: str
     end: str | None
     upper: str | None
+    whisker: tuple[str, str] | None = None
 
 
 @dataclass(frozen=True)
@@ -73,10 +78,11 @@ class Line:
 
 @dataclass(frozen=True)
 class Plot:
-    """One SVG. ``summary`` is its text alternative."""
+    """One SVG. ``summary`` is its text alternative, ``x_title`` what its x axis counts."""
 
     title: str
     summary: str
+    x_title: str
     x_ticks: tuple[Tick, ...]
     y_ticks: tuple[Tick, ...]
     lines: tuple[Line, ...]
@@ -110,11 +116,13 @@ def bars(
 
     The scale is logarithmic when the values above zero span more than ``LOG_FROM``; a zero then lies at the edge.
     """
-    positive = [v for f in figures for v in (f.value, f.upper, limit) if v is not None and v > 0]
+    positive = [
+        v for f in figures for v in (f.value, f.upper, limit, *(f.interval or ())) if v is not None and v > 0
+    ]
     if not any(f.value is not None for f in figures):
         return None
     log = bool(positive) and max(positive) / min(positive) > LOG_FROM
-    axis = _log_axis(positive) if log else _linear_axis(0.0, max(positive, default=1.0))
+    axis = _log_axis(positive) if log else linear_axis(0.0, max(positive, default=1.0))
 
     def at(value: float | None) -> str | None:
         if value is None:
@@ -124,7 +132,10 @@ def bars(
             low, high, value = math.log(low), math.log(high), math.log(max(value, low))
         return f"{100 * (value - low) / (high - low):.2f}%"
 
-    drawn = tuple(Bar(f.name, f.series, f.text, at(f.value), at(f.upper)) for f in figures)
+    def ends(interval: tuple[float, float] | None) -> tuple[str, str] | None:
+        return None if interval is None else (at(interval[0]) or "", at(interval[1]) or "")
+
+    drawn = tuple(Bar(f.name, f.series, f.text, at(f.value), at(f.upper), ends(f.interval)) for f in figures)
     scale_note = f"Log scale, {unit}." if log else f"Linear scale, {unit}."
     return Bars(
         title=title,
@@ -137,17 +148,28 @@ def bars(
     )
 
 
-def plot(title: str, summary: str, curves: Sequence[Series], percent: bool = False) -> Plot | None:
-    """Curves over epochs 1, 2, ...; None when there is no point. ``percent`` shows a share as %."""
+def plot(
+    title: str,
+    summary: str,
+    curves: Sequence[Series],
+    percent: bool = False,
+    x_title: str = "epoch",
+    log_x: bool = False,
+) -> Plot | None:
+    """Curves over whole numbers; None when there is no point. ``percent`` shows a share as %.
+
+    With ``log_x`` the x axis is logarithmic and has a tick at each x that there is room for.
+    """
     xs = [x for curve in curves for x, _ in curve.points]
     ys = [y for curve in curves for _, y in curve.points]
     if not xs:
         return None
     x_low, x_high = min(xs), max(xs)
-    axis = _linear_axis(min(ys) if percent else 0.0, max(ys), top=1.0 if percent else None)
+    axis = linear_axis(min(ys) if percent else 0.0, max(ys), top=1.0 if percent else None)
 
     def at_x(x: float) -> float:
-        share = (x - x_low) / (x_high - x_low) if x_high > x_low else 0.5
+        low, high, at = (math.log(v) for v in (x_low, x_high, x)) if log_x else (x_low, x_high, x)
+        share = (at - low) / (high - low) if high > low else 0.5
         return LEFT + share * (WIDTH - LEFT - RIGHT)
 
     def at_y(y: float) -> float:
@@ -167,14 +189,21 @@ def plot(title: str, summary: str, curves: Sequence[Series], percent: bool = Fal
                 label_y=f"{end:.1f}",
             )
         )
-    step = max(1, math.ceil((x_high - x_low) / 6))
+    every = sorted(set(xs)) if log_x else range(int(x_low), int(x_high) + 1)
+    step = max(1, math.ceil((len(every) if log_x else x_high - x_low) / (7 if log_x else 6)))
     return Plot(
         title=title,
         summary=summary,
-        x_ticks=tuple(Tick(f"{at_x(x):.1f}", str(x)) for x in range(int(x_low), int(x_high) + 1, step)),
-        y_ticks=tuple(Tick(f"{at_y(y):.1f}", f"{y * 100:g} %" if percent else f"{y:g}") for y in axis),
+        x_title=x_title,
+        x_ticks=tuple(Tick(f"{at_x(x):.1f}", f"{x:g}") for x in every[::step]),
+        y_ticks=tuple(Tick(f"{at_y(y):.1f}", f"{y * 100:g} %" if percent else _short(y)) for y in axis),
         lines=tuple(lines),
     )
+
+
+def _short(value: float) -> str:
+    """A tick's value: 0.25, 500, 30k."""
+    return f"{value / 1000:,g}k" if value >= 10_000 else f"{value:g}"
 
 
 def spread(heights: Sequence[float], pitch: float = LABEL_PITCH) -> list[float]:
@@ -190,7 +219,7 @@ def spread(heights: Sequence[float], pitch: float = LABEL_PITCH) -> list[float]:
     return placed
 
 
-def _linear_axis(low: float, high: float, top: float | None = None) -> list[float]:
+def linear_axis(low: float, high: float, top: float | None = None) -> list[float]:
     """About four round steps that hold ``low`` to ``high``; the last is ``top`` where that is a natural end."""
     span = max(high - low, 1e-9) if top is None else max(top - low, 0.02)
     magnitude = 10 ** math.floor(math.log10(span / 4))

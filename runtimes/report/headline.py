@@ -7,23 +7,15 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from runtimes.machine import Machine
-from runtimes.report import units
+from runtimes.report import best, doubts, units
 from runtimes.report.blocks import Headline, Point, Tone
-from runtimes.report.inputs import BundleInputs, Inputs
-from runtimes.rows import BenchRow, VerifyRow
+from runtimes.report.inputs import STALE, BundleInputs, Inputs
+from runtimes.report.measured import measured
 
 LISTED = 8
 REASON_LENGTH = 180
-NOT_EXPORTED, NOT_VERIFIED, STALE, UNAVAILABLE = "not exported", "not verified", "stale", "unavailable"
+NOT_EXPORTED, NOT_VERIFIED, UNAVAILABLE = "not exported", "not verified", "unavailable"
 BAD = {"mismatch", "failed", "crashed", "timeout", NOT_EXPORTED}
-
-
-def outcome(bundle: BundleInputs, row: VerifyRow | BenchRow) -> str:
-    """The row's outcome, or "stale" when it is about another file than the manifest describes now."""
-    artifact = bundle.manifest.artifact(row.artifact)
-    if artifact and row.artifact_sha256 and row.artifact_sha256 != artifact.sha256:
-        return STALE
-    return row.outcome
 
 
 def problems(inputs: Inputs) -> tuple[Point, ...]:
@@ -34,7 +26,7 @@ def problems(inputs: Inputs) -> tuple[Point, ...]:
 
 def headline(inputs: Inputs) -> Headline:
     """The head of the report."""
-    outcomes = Counter(outcome(b, row) for b in inputs.bundles if b.verify for row in b.verify.rows)
+    outcomes = Counter(b.outcome(row) for b in inputs.bundles if b.verify for row in b.verify.rows)
     found, total = problems(inputs), outcomes.total()
     shown = tuple(replace(point, text=cut(point.text)) for point in found[:LISTED])
     return Headline(
@@ -97,7 +89,7 @@ def _verdicts(bundle: BundleInputs) -> Iterator[Point]:
         yield Point(bundle.label, NOT_VERIFIED, verify)
         return
     for row in bundle.verify.rows:
-        word = outcome(bundle, row)
+        word = bundle.outcome(row)
         if word == STALE:
             reason = f"the verdict is on another file (sha256 {row.artifact_sha256[:12]}): {verify}"
             yield Point(bundle.name(row), word, reason)
@@ -115,7 +107,7 @@ def _timings(bundle: BundleInputs) -> Iterator[Point]:
     judged = {(bundle.name(row), row.outcome) for row in bundle.verify.rows} if bundle.verify else set()
     batches: dict[tuple[str, str, str], list[str]] = {}
     for row in bundle.bench.rows if bundle.bench else ():
-        word = outcome(bundle, row)
+        word = bundle.outcome(row)
         key = (bundle.name(row), word, row.reason or "no reason was recorded")
         if word == STALE:
             reason = f"the timing is of another file (sha256 {row.artifact_sha256[:12]}): "
@@ -141,9 +133,25 @@ def _facts(inputs: Inputs) -> Iterator[tuple[str, str]]:
     ]
     yield "Verified", _each(bundles, verified)
     yield "Benched", _each(bundles, benched)
+    yield from _speed(inputs)
+    yield "Smallest", best.smallest(inputs)
     yield from _machines(bundles)
     yield "fwexport", ", ".join(sorted({b.manifest.fwexport for b in bundles}))
     yield "Versions", _versions(bundles)
+
+
+def _speed(inputs: Inputs) -> Iterator[tuple[str, str]]:
+    """The fastest rows, and what makes that doubtful."""
+    rows = measured(inputs)
+    if not rows:
+        return
+    yield "Fastest", best.fastest(rows)
+    kinds = [d.kind for b in inputs.bundles if b.bench for d in doubts.of_the_result(b.bench)]
+    flagged = sum(any(latency and latency.flags for _, latency in one.scopes) for one in rows)
+    said = [f"the machine ({', '.join(dict.fromkeys(kinds))})"] if kinds else []
+    said += [f"{flagged} of {len(rows)} timings"] if flagged else []
+    if said:
+        yield "Doubtful", f"{units.join(said)}: see Latency"
 
 
 def _each(bundles: tuple[BundleInputs, ...], words: list[str]) -> str:

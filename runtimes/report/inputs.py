@@ -25,6 +25,7 @@ from runtimes.rows import (
     load_verify,
 )
 
+STALE = "stale"
 FRAMEWORKS = ("torch", "keras", "onnx", "savedmodel")  # in this order, then the others
 HISTORY = Path("source") / "history.json"
 
@@ -71,6 +72,13 @@ class BundleInputs:
     def name(self, row: VerifyRow | BenchRow) -> str:
         """``source/artifact/runtime/device/backend``, as in ``agreement.json``."""
         return "/".join((self.label, row.artifact, row.runtime, row.device, row.backend))
+
+    def outcome(self, row: VerifyRow | BenchRow) -> str:
+        """The row's outcome, or "stale" when it is about another file than the manifest describes now."""
+        artifact = self.manifest.artifact(row.artifact)
+        if artifact and row.artifact_sha256 and row.artifact_sha256 != artifact.sha256:
+            return STALE
+        return row.outcome
 
 
 @dataclass(frozen=True)

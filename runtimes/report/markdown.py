@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from runtimes.report.blocks import (
     Block,
     Commands,
+    Fold,
     Headline,
     Matrix,
     Point,
@@ -18,6 +19,7 @@ from runtimes.report.blocks import (
 )
 from runtimes.report.charts import Bars, Curves
 from runtimes.report.layer_plot import LayerPlot
+from runtimes.report.stacks import Stacks
 from runtimes.report.units import printable
 
 MARKS = {"passed": "✓", "failed": "✗", "incomplete": "?"}
@@ -56,7 +58,9 @@ def _block(block: Block) -> str:
             return _matrix(block)
         case Commands():
             return _fenced(block.lines)
-        case Bars() | Curves() | LayerPlot():
+        case Fold():
+            return "\n\n".join(map(_block, block.blocks))
+        case Bars() | Stacks() | Curves() | LayerPlot():
             return ""
 
 

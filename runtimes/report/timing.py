@@ -1,129 +1,178 @@
-"""The section on latency: for each batch size one table and one plot, and which row is the fastest."""
+"""The section on latency: for each batch size one plot and one table, the throughput over batches, what to doubt."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 
-from runtimes.report import headline, units
-from runtimes.report.blocks import Block, Column, Table, Words
-from runtimes.report.charts import Figure, bars
-from runtimes.report.inputs import BundleInputs, Inputs
-from runtimes.rows import BenchRow
+from runtimes.latency import Latency
+from runtimes.report import best, doubts, units
+from runtimes.report.blocks import Block, Column, Fold, Table, Words
+from runtimes.report.charts import Curves, Figure, Plot, Series, bars, plot
+from runtimes.report.inputs import Inputs
+from runtimes.report.measured import END_TO_END, Measured, batches, measured
 
-COLUMNS = (
-    Column("row", "name"),
-    Column("p50 ms", "number"),
-    Column("p90 ms", "number"),
-    Column("n", "number"),
-    Column("samples/s", "number"),
-    Column("load ms", "number"),
-    Column("first run ms", "number"),
-    Column("peak MB", "number"),
-    Column("threads", "number"),
-    Column("timing", "outcome"),
-    Column("verdict", "outcome"),
+# Batch sizes with a plot and a table each; of more, which are a sweep, the first alone, and the rest folded.
+SHOWN = 3
+
+LEGEND = (
+    "p50 and p90: half of the n calls, and 90 % of them, took no longer; a call is one whole batch. Intervals are of "
+    "95 %, by order statistics; the bound is what 90 % of all calls stay below with 99 % confidence. A figure that "
+    "too few calls were made for is n/a."
+)
+SCOPES = (
+    "compute is the time on the device, with the inputs there; end to end is from arrays on the host to arrays on the "
+    "host, and what to compare with a row of the CPU."
 )
 
-Timed = tuple[int, BundleInputs, BenchRow]
+Cells = Callable[[Measured, str, Latency | None], str]
 
 
 def blocks(inputs: Inputs) -> Iterator[Block]:
-    """Each batch size's rows, in the order of the files; its plot from the fastest on."""
-    timed = [(i, b, row) for i, b in enumerate(inputs.bundles) if b.bench for row in b.bench.rows]
+    """Which is the fastest, what makes that doubtful, then each batch size's rows from the fastest on."""
+    rows = measured(inputs)
     for bundle in inputs.bundles:
         if bundle.bench is None:
             yield Words(f"{bundle.label} is not benched: run `fwexport bench {bundle.folder}`.", "missing")
-    yield Words(_superlatives(inputs, timed))
-    if timed:
-        yield Words(
-            "p50 and p90 are of n calls of the whole batch. Load, first run and peak memory are of the process "
-            "that ran the row; its runtime's library is in the memory.",
-            "legend",
-        )
-    varied = len({row.threads for _, _, row in timed}) > 1
-    for batch in sorted({row.batch for _, _, row in timed}):
-        rows = [one for one in timed if one[2].batch == batch]
-        yield Table(f"Batch {batch}", COLUMNS, tuple(_cells(bundle, row) for _, bundle, row in rows))
-        figures = [_figure(*one, varied) for one in rows]
-        figures.sort(key=lambda f: (f.value is None, f.value or 0))
-        chart = bars(f"Latency at batch {batch}", figures, unit="ms", note="p50, and a thin line to p90.")
-        if chart:
-            yield chart
+    if not rows:
+        return
+    yield Words(f"The fastest: {best.fastest(rows)}.")
+    yield from doubts.of_the_machine(inputs)
+    columns = _columns(rows)
+    sizes = batches(rows)
+    first = sizes if len(sizes) <= SHOWN else sizes[:1]
+    for batch in first:
+        yield from _plot(batch, rows)
+        yield _table(batch, rows, columns)
+    yield Words(LEGEND + (f" {SCOPES}" if _has_scopes(rows) else ""), "legend")
+    yield from _throughputs(rows)
+    others = tuple(_table(batch, rows, columns) for batch in sizes if batch not in first)
+    if others:
+        yield Fold(f"Batch {units.join([str(batch) for batch in sizes if batch not in first])}", others)
+    yield from doubts.of_the_figures(rows)
+    yield from doubts.settings(rows)
 
 
-def _cells(bundle: BundleInputs, row: BenchRow) -> tuple[str, ...]:
-    return (
-        bundle.name(row),
-        units.milliseconds(row.compute.p50_s if row.compute else None),
-        units.milliseconds(row.compute.p90_s if row.compute else None),
-        units.count(row.compute.n if row.compute else 0),
-        units.rate(row.throughput_per_s),
-        units.milliseconds(row.load_s),
-        units.milliseconds(row.first_s),
-        units.megabytes(row.peak_rss_bytes),
-        units.count(row.threads),
-        _state(bundle, row),
-        row.verdict,
-    )
+def _has_scopes(rows: Sequence[Measured]) -> bool:
+    return any(one.row.end_to_end for one in rows)
 
 
-def _state(bundle: BundleInputs, row: BenchRow) -> str:
-    word = headline.outcome(bundle, row)
-    if word != "passed":
-        return word
-    return {True: "stable", False: "unstable", None: units.NONE}[row.stable]
-
-
-def _figure(series: int, bundle: BundleInputs, row: BenchRow, varied: bool) -> Figure:
-    state = _state(bundle, row)
-    name = f"{bundle.name(row)} × {row.threads} threads" if varied else bundle.name(row)
-    text = state if row.compute is None else f"{units.milliseconds(row.compute.p50_s)} ms"
-    if row.compute is not None and state not in ("stable", units.NONE):
-        text += f" {state}"
-    seconds = (row.compute.p50_s, row.compute.p90_s) if row.compute else (None, None)
-    p50, p90 = (None if s is None else s * 1e3 for s in seconds)
-    return Figure(name, series, p50, text, upper=p90)
-
-
-def _superlatives(inputs: Inputs, timed: list[Timed]) -> str:
-    """The fastest row at each batch size and the smallest artifact, among those whose verdict is a pass."""
-    passed = {
-        (bundle.label, row.artifact)
-        for bundle in inputs.bundles
-        for row in (bundle.verify.rows if bundle.verify else ())
-        if headline.outcome(bundle, row) == "passed"
-    }
-    fast = [one for one in timed if one[2].compute is not None and _may_win(one[1], one[2])]
-    said = []
-    for batch in sorted({row.batch for _, _, row in fast}):
-        quickest = min((one for one in fast if one[2].batch == batch), key=lambda one: _p50(one[2]))
-        p50 = units.milliseconds(_p50(quickest[2]))
-        said.append(f"`{_code(quickest[1].name(quickest[2]))}` at batch {batch} (p50 {p50} ms)")
-    fastest = (
-        f"The fastest row is {units.join(said)}"
-        if said
-        else "No timed row has passed, so none is the fastest"
-    )
-    sizes = [
-        (artifact.size_bytes, f"{bundle.label}/{artifact.format}")
-        for bundle in inputs.bundles
-        for artifact in bundle.manifest.artifacts
-        if (bundle.label, artifact.format) in passed
+def _columns(rows: Sequence[Measured]) -> list[tuple[Column, Cells]]:
+    """Each column and its cell; what is the same in every row, or known of none, has no column."""
+    columns: list[tuple[Column, Cells]] = [(Column("row", "name"), lambda one, scope, _: one.name)]
+    if _has_scopes(rows):
+        columns.append((Column("time of"), lambda one, scope, _: scope))
+    columns += [
+        (Column("p50 ms", "number"), _figure(lambda found: units.milliseconds(found.p50_s))),
+        (Column("interval", "number"), _figure(lambda found: units.interval_ms(found.p50_interval))),
+        (Column("p90 ms", "number"), _figure(lambda found: units.milliseconds(found.p90_s))),
+        (Column("interval", "number"), _figure(lambda found: units.interval_ms(found.p90_interval))),
+        (Column("n", "number"), lambda one, scope, latency: units.count(latency.n if latency else 0)),
+        (Column("samples/s", "number"), _rate),
     ]
-    if not sizes:
-        return f"{fastest}; no artifact has passed, so none is called the smallest."
-    n_bytes, name = min(sizes)
-    return f"{fastest}; the smallest artifact that passed is `{_code(name)}` ({units.size(n_bytes)})."
+    if len({one.row.threads for one in rows}) > 1:
+        columns.append((Column("threads", "number"), lambda one, scope, _: units.count(one.row.threads)))
+    if len({one.row.precision for one in rows}) > 1:
+        columns.append((Column("precision"), lambda one, scope, _: one.row.precision))
+    columns += [
+        (Column("timing", "outcome"), _state),
+        (Column("verdict", "outcome"), lambda one, scope, _: one.row.verdict),
+        (Column("p90 bound", "number"), _figure(lambda found: units.milliseconds(found.p90_bound_s))),
+        (Column("p99 ms", "number"), _figure(lambda found: units.milliseconds(found.p99_s))),
+        (Column("interval", "number"), _figure(lambda found: units.interval_ms(found.p99_interval))),
+        (Column("p99.9 ms", "number"), _figure(lambda found: units.milliseconds(found.p999_s))),
+    ]
+    every = [(one, scope, latency) for one in rows for scope, latency in one.scopes]
+    return [(column, cell) for column, cell in columns if any(cell(*one) != units.NONE for one in every)]
 
 
-def _p50(row: BenchRow) -> float:
-    return row.compute.p50_s if row.compute else math.inf
+def _figure(said: Callable[[Latency], str]) -> Cells:
+    return lambda one, scope, latency: said(latency) if latency else units.NONE
 
 
-def _may_win(bundle: BundleInputs, row: BenchRow) -> bool:
-    return headline.outcome(bundle, row) == "passed" and row.verdict == "passed"
+def _rate(one: Measured, scope: str, latency: Latency | None) -> str:
+    if scope != END_TO_END or latency is None:
+        return units.rate(one.row.throughput_per_s)
+    return units.rate(one.row.batch / latency.mean_s if latency.mean_s else None)
 
 
-def _code(text: str) -> str:
-    return text.replace("`", "'")
+def _state(one: Measured, scope: str, latency: Latency | None) -> str:
+    if one.outcome != "passed":
+        return one.outcome
+    if latency is None:
+        return units.NONE
+    if latency.flags:
+        return ", ".join(latency.flags)
+    return "unstable" if one.row.stable is False and scope != END_TO_END else "stable"
+
+
+def _table(batch: int, rows: Sequence[Measured], columns: Sequence[tuple[Column, Cells]]) -> Table:
+    cells = tuple(
+        tuple(cell(one, scope, latency) for _, cell in columns)
+        for one in sorted(rows, key=_p50)
+        if one.row.batch == batch
+        for scope, latency in one.scopes
+    )
+    return Table(f"Batch {batch}", tuple(column for column, _ in columns), cells)
+
+
+def _p50(one: Measured) -> tuple[bool, float]:
+    return one.felt is None, one.felt.p50_s if one.felt else 0.0
+
+
+def _plot(batch: int, rows: Sequence[Measured]) -> Iterator[Block]:
+    scopes = _has_scopes(rows)
+    figures = [
+        _bar(one, f"{one.name}, {scope}" if scopes else one.name, _state(one, scope, latency), latency)
+        for one in sorted(rows, key=_p50)
+        if one.row.batch == batch
+        for scope, latency in one.scopes
+    ]
+    doubtful = (
+        " ~ is doubtful: see its timing." if any(figure.text.endswith("~") for figure in figures) else ""
+    )
+    note = f"p50 and its 95 % interval; the thin line ends at p90.{doubtful}"
+    if chart := bars(f"Latency at batch {batch}", figures, unit="ms", note=note):
+        yield chart
+
+
+def _bar(one: Measured, name: str, state: str, latency: Latency | None) -> Figure:
+    if latency is None:
+        return Figure(name, one.series, None, state)
+    interval = latency.p50_interval
+    words = (
+        f"{units.milliseconds(latency.p50_s)} ms",
+        units.half_width(latency.p50_s, interval),
+        "" if state == "stable" else state if one.outcome != "passed" else "~",
+    )
+    return Figure(
+        name,
+        one.series,
+        latency.p50_s * 1e3,
+        " ".join(filter(None, words)),
+        upper=None if latency.p90_s is None else latency.p90_s * 1e3,
+        interval=interval and (interval[0] * 1e3, interval[1] * 1e3),
+    )
+
+
+def _throughputs(rows: Sequence[Measured]) -> Iterator[Block]:
+    """Samples a second over the batch size: a plot for each artifact in a runtime, a curve for each source."""
+    together: dict[str, dict[str, list[Measured]]] = {}
+    for one in rows:
+        if one.row.throughput_per_s is not None:
+            label, _, runtime = one.name.partition("/")
+            together.setdefault(runtime, {}).setdefault(label, []).append(one)
+    plots = [_throughput(title, curves) for title, curves in together.items()]
+    if found := tuple(filter(None, plots)):
+        yield Words("Samples a second over the batch size:")
+        yield Curves(found)
+
+
+def _throughput(title: str, curves: dict[str, list[Measured]]) -> Plot | None:
+    series, said = [], []
+    for label, rows in curves.items():
+        points = sorted({one.row.batch: one.row.throughput_per_s or 0.0 for one in rows}.items())
+        if len(points) >= SHOWN:
+            best_batch, best = max(points, key=lambda point: point[1])
+            series.append(Series(label, rows[0].series, tuple(points), units.rate(points[-1][1])))
+            said.append(f"{label} up to {units.rate(best)} samples/s at batch {best_batch}")
+    return plot(title, f"{units.join(said)}.", series, x_title="batch", log_x=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 from datetime import UTC, datetime
 
 NONE = "n/a"
@@ -26,6 +27,19 @@ def significant(value: float | None) -> str:
 def milliseconds(seconds: float | None) -> str:
     """Seconds as ms, without the unit."""
     return NONE if seconds is None else significant(seconds * 1e3)
+
+
+def interval_ms(interval: tuple[float, float] | None) -> str:
+    """An interval of seconds as ms, without the unit: 0.229 to 0.234."""
+    return NONE if interval is None else " to ".join(map(milliseconds, interval))
+
+
+def half_width(value: float, interval: tuple[float, float] | None) -> str:
+    """How far the further end of an interval lies from the value, rounded up: ± 0.8 %. "" without an interval."""
+    if interval is None or value <= 0:
+        return ""
+    tenths = math.ceil(1000 * max(value - interval[0], interval[1] - value) / value - 1e-6)
+    return f"± {max(tenths, 1) / 10:.1f} %" if tenths < 100 else f"± {math.ceil(tenths / 10)} %"
 
 
 def seconds(value: float | None) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from runtimes.parity import MAX_RATIO, MEDIAN_RATIO
-from runtimes.report import classes, explained, timing, training, units
+from runtimes.report import classes, explained, footprint, timing, training, units
 from runtimes.report import headline as head
 from runtimes.report.blocks import (
     Block,
@@ -44,6 +44,7 @@ def view(inputs: Inputs) -> View:
             Section("verdicts", "Verdicts", tuple(_verdicts(inputs))),
             *_explanations(inputs),
             Section("latency", "Latency", tuple(timing.blocks(inputs))),
+            Section("footprint", "Cold start and memory", tuple(footprint.blocks(inputs))),
             Section("agreement", "Agreement", tuple(_agreement(inputs))),
             Section("notes", "Failures, notes and running it again", tuple(_notes(inputs))),
         ),
@@ -90,7 +91,7 @@ def _verdicts(inputs: Inputs) -> Iterator[Block]:
             yield _missing(bundle, "verified", "verify")
             continue
         for row in bundle.verify.rows:
-            name, word = bundle.name(row), head.outcome(bundle, row)
+            name, word = bundle.name(row), bundle.outcome(row)
             figures = (
                 units.significant(row.max_noise_ratio),
                 units.significant(row.median_noise_ratio),
@@ -175,7 +176,7 @@ def _notes(inputs: Inputs) -> Iterator[Block]:
         yield Words("No export, verdict or timing failed.")
     warnings = tuple(dict.fromkeys(_warnings(inputs)))
     if warnings:
-        yield Points("The machine, while it measured", warnings)
+        yield Points("The machine, while it verified", warnings)
     notes = tuple(dict.fromkeys(_remarks(inputs)))
     if notes:
         yield Points("Notes", notes)
@@ -187,9 +188,8 @@ def _notes(inputs: Inputs) -> Iterator[Block]:
 
 def _warnings(inputs: Inputs) -> Iterator[Point]:
     for bundle in inputs.bundles:
-        for stage, result in (("verify", bundle.verify), ("bench", bundle.bench)):
-            for doubt in result.machine.doubts if result else ():
-                yield Point(f"{bundle.label} {stage}", "", doubt.text)
+        for doubt in bundle.verify.machine.doubts if bundle.verify else ():
+            yield Point(f"{bundle.label} verify", "", doubt.text)
 
 
 def _remarks(inputs: Inputs) -> Iterator[Point]:

@@ -133,8 +133,8 @@ def test_every_artifact_is_in_both(folder: Path, markdown: str, html: str) -> No
 
 
 def test_the_sections_come_in_their_order(markdown: str, html: str) -> None:
-    titles = ["PyTorch and Keras, side by side", "Artifacts", "Verdicts", "Latency", "Agreement"]
-    titles.append("Failures, notes and running it again")
+    titles = ["PyTorch and Keras, side by side", "Artifacts", "Verdicts", "Latency"]
+    titles += ["Cold start and memory", "Agreement", "Failures, notes and running it again"]
     if "flatten order" in markdown:
         titles.insert(3, "Explanations")
     assert re.findall(r"^## (.*)$", markdown, re.M) == titles
@@ -216,12 +216,25 @@ def test_the_head_of_each(folder: Path, markdown: str, html: str) -> None:
             assert "AMD EPYC 7B13, 2 cores, 8.34 GB, no NVIDIA GPU" in text
             assert "tensorflow 2.21.0, torch 2.13.0" in text
             assert "other programs were running: load 3.1 on 2 cores" in text
+            assert "the host took 4 % of the CPU time for others" in text
+            assert "the machine (load, steal) and 4 of 28 timings: see Latency" in text
             assert "The least agreement is 98.6 % of 360 held-out samples" in text
 
 
 def test_a_fault_is_never_called_the_fastest(folder: Path, markdown: str) -> None:
-    sentence = next(line for line in markdown.splitlines() if line.startswith("The fastest row is"))
+    sentence = next(line for line in markdown.splitlines() if line.startswith("The fastest: "))
     wrong = {name_of(row) for row in rows(folder, "verify") if row["outcome"] != "passed"}
     assert not [name for name in wrong if name in sentence]
-    assert "at batch 1 (" in sentence
-    assert "at batch 32 (" in sentence
+    assert "at batch 1 `" in sentence
+    assert "at batch 32 `" in sentence
+
+
+def test_every_cold_start_and_memory_is_in_both(folder: Path, markdown: str, html: str) -> None:
+    cells = Page(html).cells
+    for table in ("**Cold start**", "**Memory and file size**"):
+        names = {name_of(row) for row in rows(folder, "bench") if row["compute"]}
+        lines = table_lines(markdown, table)
+        assert len(lines) == len(names)
+        for name in names:
+            assert any(name in line for line in lines)
+            assert name in cells

@@ -1,0 +1,109 @@
+"""What makes latencies doubtful, and under which settings they were taken, in words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+from runtimes.latency import Flag
+from runtimes.machine import Doubt
+from runtimes.report import units
+from runtimes.report.blocks import Block, Column, Point, Points, Table
+from runtimes.report.inputs import Inputs
+from runtimes.report.measured import Measured
+from runtimes.rows import BenchResult
+
+MEANINGS: Mapping[Flag, str] = {
+    "drift": "its calls grew steadily slower or faster while it was measured: the clocks, the temperature or the "
+    "memory were not settled, and the p50 depends on when one looks",
+    "bimodal": "its calls fall into two groups, such as two kinds of cores or two clocks: the p50 lies in the larger, "
+    "and says little of the other",
+    "unsteady": "parts of its run differ by more than is noise: something else was running, or the clocks changed",
+    "not warm": "its warm-up was cut short before the times had settled: figures of longer runs may be lower",
+}
+
+
+def of_the_machine(inputs: Inputs) -> Iterator[Block]:
+    """What was wrong with the machine before and while it measured."""
+    said: dict[Doubt, list[str]] = {}
+    for bundle in inputs.bundles:
+        for doubt in of_the_result(bundle.bench) if bundle.bench else ():
+            said.setdefault(doubt, []).append(bundle.label)
+    points = tuple(
+        Point(
+            doubt.kind if len(labels) == len(inputs.bundles) else f"{doubt.kind}, {units.join(labels)}",
+            "",
+            doubt.text,
+        )
+        for doubt, labels in said.items()
+    )
+    if points:
+        yield Points("The machine makes these figures doubtful", points)
+
+
+def of_the_result(result: BenchResult) -> tuple[Doubt, ...]:
+    """The doubts about the machine at the start of a bench and since, each once."""
+    return tuple(dict.fromkeys((*result.machine.doubts, *result.doubts)))
+
+
+def of_the_figures(rows: Sequence[Measured]) -> Iterator[Block]:
+    """What each flag means, and which rows have it."""
+    flagged: dict[Flag, dict[str, list[str]]] = {flag: {} for flag in MEANINGS}
+    for one in rows:
+        for scope, latency in one.scopes:
+            name = f"{one.name}, {scope}" if one.row.end_to_end else one.name
+            for flag in latency.flags if latency else ():
+                flagged[flag].setdefault(name, []).append(str(one.row.batch))
+    points = tuple(
+        Point(flag, "", f"{MEANINGS[flag]}. {_listed(names)}") for flag, names in flagged.items() if names
+    )
+    if points:
+        yield Points("Timings that are doubtful", points)
+
+
+def _listed(names: Mapping[str, list[str]]) -> str:
+    return "; ".join(
+        f"`{name.replace('`', chr(39))}` at batch {units.join(sizes)}" for name, sizes in names.items()
+    )
+
+
+def settings(rows: Sequence[Measured]) -> Iterator[Block]:
+    """What shapes the speed of each runtime, as it was set; threads, processes and rounds."""
+    together: dict[tuple[str, str], list[Measured]] = {}
+    for one in rows:
+        if one.row.compute:
+            together.setdefault((one.row.runtime, one.row.device), []).append(one)
+    columns = (
+        Column("runtime", "head"),
+        Column("device"),
+        Column("threads", "number"),
+        Column("precision"),
+        Column("processes × rounds", "number"),
+        Column("settings"),
+    )
+    cells = tuple(
+        (
+            runtime,
+            device,
+            _each(str(one.row.threads) for one in found),
+            _each(one.row.precision for one in found),
+            _each(_repetition(one) for one in found),
+            _each(_set(one.row.settings) for one in found) or "none recorded",
+        )
+        for (runtime, device), found in together.items()
+    )
+    if cells:
+        yield Table("How it was measured", columns, cells)
+
+
+def _repetition(one: Measured) -> str:
+    rounds = {len(process) for process in one.row.compute.rounds_p50_s} if one.row.compute else set()
+    return f"{one.row.processes} × {max(rounds, default=0) or units.NONE}"
+
+
+def _set(found: Mapping[str, str]) -> str:
+    return ", ".join(f"{name} {value}" for name, value in sorted(found.items()))
+
+
+def _each(words: Iterable[str]) -> str:
+    """The different ones, in their order."""
+    return "; ".join(dict.fromkeys(filter(None, words)))
