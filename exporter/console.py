@@ -106,13 +106,13 @@ def print_json(content: object) -> None:
 
 def print_verify(rows: Sequence[VerifyRow]) -> None:
     """The verdicts as a table; each reason below it."""
-    table = _table(
+    table = new_table(
         "Same predictions?", ["artifact", "in", "outcome"], ["worst e/n", "max error", "top-1", "accuracy"]
     )
     for row in rows:
         table.add_row(
             f"{row.source}/{row.artifact}",
-            _where(row),
+            where(row),
             _outcome(row.outcome),
             _number(row.max_noise_ratio, ".2f"),
             _number(row.max_abs_error, ".1e"),
@@ -130,14 +130,14 @@ def print_verify(rows: Sequence[VerifyRow]) -> None:
 
 def print_bench(rows: Sequence[BenchRow]) -> None:
     """The latencies as a table; each reason below it."""
-    table = _table(
+    table = new_table(
         "How fast?", ["artifact", "in"], ["batch", "p50 ms", "p90 ms", "per s", "load s", "peak MB"]
     )
     for row in rows:
         unsteady = "~" if row.stable is False else " "
         table.add_row(
             f"{row.source}/{row.artifact}",
-            _where(row),
+            where(row),
             str(row.batch),
             _number(row.compute.p50_s * 1e3 if row.compute else None, ".3f") + unsteady,
             _number(row.compute.p90_s * 1e3 if row.compute and row.compute.p90_s else None, ".3f"),
@@ -208,7 +208,7 @@ def _classes(source: str, rows: Sequence[VerifyRow]) -> None:
     for row in rows:
         together.setdefault(_held_out(row), []).append(row)
     for text, same in sorted(together.items(), key=lambda item: len(item[1])):
-        names = ", ".join(f"{source}/{row.artifact} in {_where(row)}" for row in same)
+        names = ", ".join(f"{source}/{row.artifact} in {where(row)}" for row in same)
         others = f"{source}, the other {len(same)}" if len(same) > len(rows) / 2 > 1 else names
         stdout.print(f"{source if len(together) == 1 else others}: {text}", markup=False)
 
@@ -239,7 +239,8 @@ def _reasons(rows: Sequence[VerifyRow] | Sequence[BenchRow]) -> None:
                 stdout.print(f"  {line}", markup=False)
 
 
-def _table(title: str, texts: Sequence[str], numbers: Sequence[str]) -> Table:
+def new_table(title: str, texts: Sequence[str], numbers: Sequence[str]) -> Table:
+    """Columns of text, then of numbers; without rows."""
     table = Table(
         title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD, padding=(0, 1, 0, 0)
     )
@@ -250,7 +251,7 @@ def _table(title: str, texts: Sequence[str], numbers: Sequence[str]) -> Table:
     return table
 
 
-def _where(row: VerifyRow | BenchRow) -> str:
+def where(row: VerifyRow | BenchRow) -> str:
     """The runtime; its backend when the name does not say it, and the device unless it is the CPU."""
     backend = (
         row.backend if row.backend not in (row.runtime, row.device, "torch", "tensorflow", "xnnpack") else ""

@@ -118,6 +118,58 @@ class BenchRow:
     settings: dict[str, str] = field(default_factory=dict)
 
 
+def bench_name(row: BenchRow) -> str:
+    """``source/artifact/runtime/device/backend/threads N/batch N/precision``: one row of a run, and of the next."""
+    where = f"{row.source}/{row.artifact}/{row.runtime}/{row.device}/{row.backend}"
+    return f"{where}/threads {row.threads}/batch {row.batch}/{row.precision}"
+
+
+@dataclass(frozen=True)
+class Check:
+    """One requirement on one row. ``margin`` is the share of the limit that is left, negative where it is passed.
+
+    A figure with an interval is judged, and its margin counted, by the worse end of it: "within noise" is a figure that
+    keeps the limit while that end does not. "unknown" is one that the row does not have.
+    """
+
+    requirement: str
+    outcome: Literal["met", "within noise", "missed", "unknown"]
+    value: float | None = None
+    interval: tuple[float, float] | None = None
+    margin: float | None = None
+
+
+@dataclass(frozen=True)
+class Judged:
+    """One row of bench against all requirements: ``checks`` in their order, ``reason`` why it does not meet them.
+
+    A row meets them when every check is met and the verdict on its artifact passed. ``figures`` are the values by axis
+    of the Pareto front, as far as they are known.
+    """
+
+    name: str
+    meets: bool
+    reason: str
+    checks: tuple[Check, ...]
+    figures: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Which artifact to deploy. ``rows`` are in the order of the rows of bench, names those of ``bench_name``.
+
+    ``pareto`` are the rows whose verdict passed and that no other such row of their batch equals or beats in every one of
+    ``axes``, with one of them better. ``recommended`` is one of those that meet the requirements: the best in the first of
+    them, and where that lies within noise, in the next.
+    """
+
+    requirements: tuple[str, ...]
+    rows: tuple[Judged, ...]
+    axes: tuple[str, ...]
+    pareto: tuple[str, ...]
+    recommended: str | None
+
+
 @dataclass(frozen=True)
 class VerifyResult:
     """The whole of ``verify.json``. ``notes`` say in words what was not measured and why."""
@@ -131,7 +183,9 @@ class VerifyResult:
 
 @dataclass(frozen=True)
 class BenchResult:
-    """The whole of ``bench.json``. ``doubts`` are what happened on the machine while it measured."""
+    """The whole of ``bench.json``. ``doubts`` are what happened on the machine while it measured, ``choice`` is about the
+    rows of the run that wrote it, where it was given requirements.
+    """
 
     schema: int
     created: str
@@ -140,6 +194,7 @@ class BenchResult:
     rows: tuple[BenchRow, ...]
     notes: tuple[str, ...] = ()
     doubts: tuple[Doubt, ...] = ()
+    choice: Choice | None = None
 
 
 @dataclass(frozen=True)

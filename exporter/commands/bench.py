@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from exporter import options
+
+if TYPE_CHECKING:
+    from runtimes.requirements import Requirement
+    from runtimes.rows import BenchResult, VerifyRow
 
 
 @click.command("bench")
@@ -28,6 +35,14 @@ from exporter import options
     show_default=True,
     help="1, 10 or 60 s of steady state per row.",
 )
+@click.option(
+    "--require",
+    "required",
+    multiple=True,
+    metavar="'p90_ms<5,...'",
+    help="Judge each row by limits, and name the one to deploy; exit 1 when none keeps them all. Metrics: p50_ms p90_ms "
+    "p99_ms mean_ms per_s load_ms first_ms cold_ms size_mb peak_mb added_mb gpu_mb accuracy top1.",
+)
 @options.as_json
 def command(
     folder: Path,
@@ -38,19 +53,28 @@ def command(
     batches: tuple[int, ...],
     threads: int | None,
     time: str,
+    required: tuple[str, ...],
     as_json: bool,
 ) -> int:
     """How fast does every artifact of BUNDLE run, here?
 
     BUNDLE is a bundle, or a folder of bundles. Loading, the first run, warm-up and steady state are timed apart.
+
+    With --require a figure is judged by the worse end of its 95 % interval. Of the rows that keep all limits, that one is
+    recommended which is best in the first limit's metric, then in the next; its verdict must have passed.
     """
     from exporter.console import Steps, print_bench, print_json
+    from exporter.console_choice import print_choice
     from runtimes.bench import BenchOptions, bench
     from runtimes.bundle import find_bundles
+    from runtimes.choice import choose
     from runtimes.pool import Pool
-    from runtimes.rows import BenchResult, exit_code, joined
+    from runtimes.requirements import parse
+    from runtimes.rows import exit_code, joined
 
+    requirements = parse(required)
     results: list[BenchResult] = []
+    verdicts: list[VerifyRow] = []
     with Steps() as steps, steps.stage("bench") as stage:
         for bundle in find_bundles(folder):
             place = out and (out / bundle.folder.name if bundle.folder != folder else out)
@@ -65,6 +89,31 @@ def command(
                     ),
                 )
             results.append(result)
+            if requirements:
+                verdicts += _judge(bundle.folder, place or bundle.folder, result, requirements)
     found = joined(results)
-    print_json(found) if as_json else print_bench(found.rows)
-    return exit_code(found.rows, devices, runtimes)
+    if requirements:
+        found = replace(found, choice=choose(found.rows, verdicts, requirements))
+    if as_json:
+        print_json(found)
+    else:
+        print_bench(found.rows)
+        if found.choice:
+            print_choice(found.choice, found.rows)
+    code = exit_code(found.rows, devices, runtimes)
+    unfit = found.choice is not None and found.choice.recommended is None
+    return 1 if unfit and code != 5 else code
+
+
+def _judge(
+    folder: Path, place: Path, result: BenchResult, requirements: Sequence[Requirement]
+) -> tuple[VerifyRow, ...]:
+    """Add the choice among these rows to the bundle's bench.json; give the verdicts that it went by."""
+    from runtimes.choice import choose
+    from runtimes.rows import BENCH, VERIFY, load_bench, load_verify, save
+
+    verified = load_verify(place / VERIFY) or load_verify(folder / VERIFY)
+    rows = verified.rows if verified else ()
+    saved = load_bench(place / BENCH) or result
+    save(place / BENCH, replace(saved, choice=choose(result.rows, rows, requirements)))
+    return rows
