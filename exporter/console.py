@@ -125,32 +125,7 @@ def print_verify(rows: Sequence[VerifyRow]) -> None:
         stdout.print(f"{', '.join(generated)}: judged on generated inputs; bring real ones with --samples.")
     for source in dict.fromkeys(row.source for row in rows):
         _classes(source, [row for row in rows if row.source == source and row.top1_interval])
-    _reasons(rows)
-
-
-def print_bench(rows: Sequence[BenchRow]) -> None:
-    """The latencies as a table; each reason below it."""
-    table = new_table(
-        "How fast?", ["artifact", "in"], ["batch", "p50 ms", "p90 ms", "per s", "load s", "peak MB"]
-    )
-    for row in rows:
-        unsteady = "~" if row.stable is False else " "
-        table.add_row(
-            f"{row.source}/{row.artifact}",
-            where(row),
-            str(row.batch),
-            _number(row.compute.p50_s * 1e3 if row.compute else None, ".3f") + unsteady,
-            _number(row.compute.p90_s * 1e3 if row.compute and row.compute.p90_s else None, ".3f"),
-            _number(row.throughput_per_s, ",.0f"),
-            _number(row.load_s, ".2f"),
-            _number(row.peak_rss_bytes and row.peak_rss_bytes / 1e6, ".0f"),
-        )
-    stdout.print(table)
-    if any(row.stable is False for row in rows):
-        stdout.print(
-            "~ the medians of parts of this run differ by more than 10 %: the machine was not steady."
-        )
-    _reasons(rows)
+    print_reasons(rows)
 
 
 def warn(lines: Sequence[str]) -> None:
@@ -227,7 +202,8 @@ def _held_out(row: VerifyRow) -> str:
     return f"{said}; accuracy {units.percent(row.accuracy)}, {change}{luck}"
 
 
-def _reasons(rows: Sequence[VerifyRow] | Sequence[BenchRow]) -> None:
+def print_reasons(rows: Sequence[VerifyRow] | Sequence[BenchRow]) -> None:
+    """Why each row is what it is, where there is more to say than its outcome."""
     for row in rows:
         if row.reason and row.runtime == "-":
             stdout.print(f"{row.source}/{row.artifact}: {row.outcome}: {row.reason}", markup=False)

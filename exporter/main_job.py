@@ -22,6 +22,7 @@ from runtimes.agreement import agreement
 from runtimes.bench import BenchOptions, bench
 from runtimes.bundle import MANIFEST, Failure, open_bundle
 from runtimes.errors import UsageError
+from runtimes.machine import Doubt
 from runtimes.pool import Pool, cells
 from runtimes.report import report
 from runtimes.rows import BenchRow, VerifyRow, exit_code
@@ -54,6 +55,7 @@ class Done:
     failures: tuple[Failure, ...]
     report: Path
     asked: tuple[str, ...] = ()
+    doubts: tuple[Doubt, ...] = ()
 
     @property
     def exit_code(self) -> int:
@@ -77,6 +79,7 @@ def run(job: Job, steps: Steps) -> Done:
     with Pool() as pool:
         verified: list[VerifyRow] = []
         measured: list[BenchRow] = []
+        doubts: list[Doubt] = []
         with steps.stage("verify") as stage:
             whole = [target for target in targets.values() if open_bundle(target).manifest.artifacts]
             count = sum(len(cells(open_bundle(target))) for target in whole)
@@ -92,10 +95,11 @@ def run(job: Job, steps: Steps) -> Done:
                     target, options, pool, lambda row: stage.step(f"{_name(row)}, batch {row.batch}")
                 )
                 measured += timed.rows
+                doubts += timed.every_doubt
     with steps.stage("report"):
         agreement(job.out)
         written = report(job.out)
-    return Done(tuple(verified), tuple(measured), failures, written.html, job.formats)
+    return Done(tuple(verified), tuple(measured), failures, written.html, job.formats, tuple(doubts))
 
 
 def _write_bundles(job: Job, targets: dict[str, Path], steps: Steps) -> tuple[Failure, ...]:

@@ -126,12 +126,6 @@ def _counted(of_row: Callable[[VerifyRow], float | None]) -> Read:
     return read
 
 
-def _cold_s(row: BenchRow) -> float | None:
-    if row.import_s is None or row.load_s is None or row.first_s is None:
-        return None
-    return row.import_s + row.load_s + row.first_s
-
-
 METRICS: dict[str, Metric] = {
     "p50_ms": Metric(_time("p50")),
     "p90_ms": Metric(_time("p90")),
@@ -140,7 +134,7 @@ METRICS: dict[str, Metric] = {
     "per_s": Metric(_plain(lambda row: row.throughput_per_s), less_is_better=False),
     "load_ms": Metric(_plain(lambda row: row.load_s, 1e3)),
     "first_ms": Metric(_plain(lambda row: row.first_s, 1e3)),
-    "cold_ms": Metric(_plain(_cold_s, 1e3)),
+    "cold_ms": Metric(_plain(lambda row: row.cold_s, 1e3)),
     "size_mb": Metric(_plain(lambda row: row.size_bytes or None, 1e-6)),
     "peak_mb": Metric(_plain(lambda row: row.peak_rss_bytes, 1e-6)),
     "added_mb": Metric(_plain(lambda row: row.added_rss_bytes, 1e-6)),

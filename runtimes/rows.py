@@ -117,6 +117,13 @@ class BenchRow:
     versions: dict[str, str] = field(default_factory=dict)
     settings: dict[str, str] = field(default_factory=dict)
 
+    @property
+    def cold_s(self) -> float | None:
+        """Seconds from the start of the import to the first answer; None where a part was not measured."""
+        if self.import_s is None or self.load_s is None or self.first_s is None:
+            return None
+        return self.import_s + self.load_s + self.first_s
+
 
 def bench_name(row: BenchRow) -> str:
     """``source/artifact/runtime/device/backend/threads N/batch N/precision``: one row of a run, and of the next."""
@@ -196,6 +203,11 @@ class BenchResult:
     doubts: tuple[Doubt, ...] = ()
     choice: Choice | None = None
 
+    @property
+    def every_doubt(self) -> tuple[Doubt, ...]:
+        """What was wrong with the machine as it began, and what happened since, each once."""
+        return tuple(dict.fromkeys((*self.machine.doubts, *self.doubts)))
+
 
 @dataclass(frozen=True)
 class BuildResult:
@@ -262,7 +274,11 @@ def joined(results: Sequence[J]) -> J:
     """The results of one run on several bundles as one, begun with the first."""
     rows = tuple(row for result in results for row in result.rows)
     notes = dict.fromkeys(note for result in results for note in result.notes)
-    return replace(results[0], rows=rows, notes=tuple(notes))
+    more: dict[str, Any] = {}
+    if isinstance(results[0], BenchResult):
+        found = [result.every_doubt for result in results if isinstance(result, BenchResult)]
+        more["doubts"] = tuple(dict.fromkeys(doubt for doubts in found for doubt in doubts))
+    return replace(results[0], rows=rows, notes=tuple(notes), **more)
 
 
 def rows_before(path: Path, load: Callable[[Path], R | None], here: Machine) -> list[Any]:

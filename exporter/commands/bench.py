@@ -63,7 +63,8 @@ def command(
     With --require a figure is judged by the worse end of its 95 % interval. Of the rows that keep all limits, that one is
     recommended which is best in the first limit's metric, then in the next; its verdict must have passed.
     """
-    from exporter.console import Steps, print_bench, print_json
+    from exporter.console import Steps, print_json
+    from exporter.console_bench import print_bench
     from exporter.console_choice import print_choice
     from runtimes.bench import BenchOptions, bench
     from runtimes.bundle import find_bundles
@@ -97,7 +98,7 @@ def command(
     if as_json:
         print_json(found)
     else:
-        print_bench(found.rows)
+        print_bench(found.rows, found.every_doubt)
         if found.choice:
             print_choice(found.choice, found.rows)
     code = exit_code(found.rows, devices, runtimes)

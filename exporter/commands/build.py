@@ -58,7 +58,8 @@ def command(
     """
     import msgspec
 
-    from exporter.console import Steps, print_bench, print_failures, print_json, print_verify
+    from exporter.console import Steps, print_failures, print_json, print_verify
+    from exporter.console_bench import print_bench
     from exporter.given import SourceOptions, given
     from exporter.main_job import Job, run
     from exporter.training.options import TrainOptions
@@ -83,7 +84,7 @@ def command(
     else:
         print_verify(done.verified)
         if done.measured:
-            print_bench(done.measured)
+            print_bench(done.measured, done.doubts)
         print_failures([failure for failure in done.failures if not failure.is_unreachable])
         click.echo(f"report: {done.report}")
     steps.say("seconds: " + ", ".join(f"{name} {seconds:.1f}" for name, seconds in steps.seconds.items()))

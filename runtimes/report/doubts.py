@@ -10,7 +10,6 @@ from runtimes.report import units
 from runtimes.report.blocks import Block, Column, Point, Points, Table
 from runtimes.report.inputs import Inputs
 from runtimes.report.measured import Measured
-from runtimes.rows import BenchResult
 
 MEANINGS: Mapping[Flag, str] = {
     "drift": "its calls grew steadily slower or faster while it was measured: the clocks, the temperature or the "
@@ -26,7 +25,7 @@ def of_the_machine(inputs: Inputs) -> Iterator[Block]:
     """What was wrong with the machine before and while it measured."""
     said: dict[Doubt, list[str]] = {}
     for bundle in inputs.bundles:
-        for doubt in of_the_result(bundle.bench) if bundle.bench else ():
+        for doubt in bundle.bench.every_doubt if bundle.bench else ():
             said.setdefault(doubt, []).append(bundle.label)
     points = tuple(
         Point(
@@ -38,11 +37,6 @@ def of_the_machine(inputs: Inputs) -> Iterator[Block]:
     )
     if points:
         yield Points("The machine makes these figures doubtful", points)
-
-
-def of_the_result(result: BenchResult) -> tuple[Doubt, ...]:
-    """The doubts about the machine at the start of a bench and since, each once."""
-    return tuple(dict.fromkeys((*result.machine.doubts, *result.doubts)))
 
 
 def of_the_figures(rows: Sequence[Measured]) -> Iterator[Block]:

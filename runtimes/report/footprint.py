@@ -9,7 +9,6 @@ from runtimes.report.blocks import Block, Column, Table, Words
 from runtimes.report.inputs import Inputs
 from runtimes.report.measured import Measured, batches, measured
 from runtimes.report.stacks import Stacked, stacks
-from runtimes.rows import BenchRow
 
 COLD = (
     "Of a process that has done nothing else: importing the runtime's library, loading the artifact, and the first run, of "
@@ -24,11 +23,11 @@ MEMORY = (
 def blocks(inputs: Inputs) -> Iterator[Block]:
     """A plot and a table of each, of all rows that ran."""
     rows = measured(inputs)
-    cold = [one for one in _one_each(rows) if _cold(one.row) is not None]
+    cold = [one for one in _one_each(rows) if one.row.cold_s is not None]
     if not rows:
         yield Words("Nothing was benched, so neither is known.", "missing")
         return
-    yield from _cold_start(sorted(cold, key=lambda one: _cold(one.row) or 0.0))
+    yield from _cold_start(sorted(cold, key=lambda one: one.row.cold_s or 0.0))
     yield from _memory(rows)
 
 
@@ -39,13 +38,6 @@ def _one_each(rows: Sequence[Measured]) -> list[Measured]:
         if one.row.compute or one.row.load_s is not None:
             found.setdefault(one.name, one)
     return list(found.values())
-
-
-def _cold(row: BenchRow) -> float | None:
-    """Seconds from the start of the import to the first answer; None where a part was not measured."""
-    if row.import_s is None or row.load_s is None or row.first_s is None:
-        return None
-    return row.import_s + row.load_s + row.first_s
 
 
 def _cold_start(rows: Sequence[Measured]) -> Iterator[Block]:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from runtimes.machine import Machine
-from runtimes.report import best, doubts, units
+from runtimes.report import best, units
 from runtimes.report.blocks import Headline, Point, Tone
 from runtimes.report.inputs import STALE, BundleInputs, Inputs
 from runtimes.report.measured import measured
@@ -146,7 +146,7 @@ def _speed(inputs: Inputs) -> Iterator[tuple[str, str]]:
     if not rows:
         return
     yield "Fastest", best.fastest(rows)
-    kinds = [d.kind for b in inputs.bundles if b.bench for d in doubts.of_the_result(b.bench)]
+    kinds = [d.kind for b in inputs.bundles if b.bench for d in b.bench.every_doubt]
     flagged = sum(any(latency and latency.flags for _, latency in one.scopes) for one in rows)
     said = [f"the machine ({', '.join(dict.fromkeys(kinds))})"] if kinds else []
     said += [f"{flagged} of {len(rows)} timings"] if flagged else []

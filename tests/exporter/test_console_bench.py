@@ -1,0 +1,105 @@
+"""The table of bench as a terminal shows it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from exporter.console_bench import print_bench
+from runtimes.latency import Latency
+from runtimes.machine import Doubt
+from runtimes.rows import BenchRow
+
+SURE = Latency(9000, 0.000231, 0.00024, p90_s=0.00027, p50_interval=(0.00023, 0.000233))
+ROW = BenchRow(
+    "keras",
+    "torchscript",
+    "torchscript",
+    "cpu",
+    "torch",
+    2,
+    32,
+    import_s=1.2,
+    load_s=0.04,
+    first_s=0.01,
+    compute=SURE,
+    throughput_per_s=133_333.0,
+    added_rss_bytes=1_210_000_000,
+    stable=True,
+)
+
+
+def shown(
+    capsys: pytest.CaptureFixture[str], *rows: BenchRow, doubts: tuple[Doubt, ...] = ()
+) -> tuple[str, str]:
+    print_bench(rows, doubts)
+    return capsys.readouterr()
+
+
+def cells(out: str, word: str) -> list[str]:
+    """The cells of the one line with this word."""
+    (line,) = [line for line in out.splitlines() if word in line]
+    return line.split()
+
+
+def test_a_row_says_how_fast_and_how_sure(capsys: pytest.CaptureFixture[str]) -> None:
+    out, err = shown(capsys, ROW)
+    (line,) = [line for line in out.splitlines() if "keras/torchscript" in line]
+    assert " ".join(line.split()) == "keras/torchscript torchscript 32 0.231 0.9 % 0.270 133,000 1.25 1210"
+    assert "~" not in out
+    assert err == ""
+
+
+def test_the_table_fits_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    slow = replace(SURE, p50_s=12.3456, p90_s=23.4567, p50_interval=(1.0, 20.0), flags=("drift",))
+    out, _ = shown(capsys, ROW, replace(ROW, runtime="onnxruntime", compute=slow))
+    table = out[: out.index("±: how far")]
+    assert max(map(len, table.splitlines())) <= 80
+    assert "…" not in table
+
+
+def test_what_a_flag_means_is_said_once_with_its_rows(capsys: pytest.CaptureFixture[str]) -> None:
+    drifting = replace(ROW, compute=replace(SURE, flags=("drift", "bimodal")), stable=False)
+    out, _ = shown(capsys, drifting, replace(drifting, batch=1), ROW)
+    said = " ".join(out.split())
+    assert said.count("~ drift: ") == said.count("~ bimodal: ") == 1
+    assert "while it was measured" in said
+    assert said.count("keras/torchscript in torchscript, batch 32 and 1") == 2
+    assert said.count("0.231~") == 2
+
+
+def test_doubts_about_the_machine_are_warnings_each_once(capsys: pytest.CaptureFixture[str]) -> None:
+    doubt = Doubt("steal", "the host took 4 % of the CPU time")
+    out, err = shown(capsys, ROW, doubts=(doubt, doubt))
+    assert "the host took" not in out
+    assert err.splitlines() == ["warning: these figures are doubtful: the host took 4 % of the CPU time"]
+
+
+def test_threads_and_precision_show_where_they_differ(capsys: pytest.CaptureFixture[str]) -> None:
+    out, _ = shown(capsys, ROW, replace(ROW, threads=1, artifact="onnx"))
+    assert "torchscript x2" in out
+    assert "torchscript x1" in out
+    assert "float32" not in out
+    out, _ = shown(capsys, ROW, replace(ROW, precision="tf32", artifact="onnx"))
+    assert "x2" not in out
+    assert cells(out, "keras/onnx")[1:3] == ["torchscript", "tf32"]
+
+
+def test_a_gpu_shows_both_times(capsys: pytest.CaptureFixture[str]) -> None:
+    whole = replace(SURE, p50_s=0.0015, mean_s=0.0016, p50_interval=None, flags=("unsteady",))
+    out, _ = shown(capsys, replace(ROW, device="cuda", end_to_end=whole))
+    assert "torchscript cuda" in out
+    (line,) = [line for line in out.splitlines() if line.strip().startswith("end to end")]
+    assert line.split()[3:] == ["1.50~", "0.270", "20,000"]
+    assert "torchscript cuda, end to end, batch 32" in " ".join(out.split())
+
+
+def test_what_is_not_known_is_a_dash_and_a_failure_has_its_reason(capsys: pytest.CaptureFixture[str]) -> None:
+    bare = BenchRow("torch", "onnx", "onnxruntime", "cpu", "cpu", 2, 1, compute=Latency(3, 0.001, 0.001))
+    crashed = replace(bare, artifact="tflite", outcome="crashed", reason="signal 9 [/bold]", compute=None)
+    out, _ = shown(capsys, bare, crashed)
+    assert cells(out, "torch/onnx ") == ["torch/onnx", "onnxruntime", "1", "1.00", "-", "-", "-", "-"]
+    assert "torch/tflite in onnxruntime (cpu) on cpu: crashed: signal 9 [/bold]" in out
+    out, _ = shown(capsys, crashed)
+    assert "±: how far" not in out
