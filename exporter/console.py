@@ -80,6 +80,10 @@ class Stage:
         if not self._quiet:
             stderr.print(f"{self._name}: {what}", markup=False)
 
+    def describe(self, what: str) -> None:
+        """What goes on, for a terminal alone: no step of its own."""
+        self._bars.update(self._task, description=f"{self._name}: {what}")
+
     def expect(self, more: int) -> None:
         """That many more steps will come."""
         task = next(task for task in self._bars.tasks if task.id == self._task)

@@ -1,7 +1,4 @@
-"""The main job: the stages in their order, for one source or for both frameworks.
-
-The children that verified also measure: a session is loaded once.
-"""
+"""The main job: the stages in their order, for one source or for both frameworks."""
 
 from __future__ import annotations
 
@@ -19,7 +16,7 @@ from exporter.source_kind import Given
 from exporter.train import train
 from exporter.training.options import TrainOptions
 from runtimes.agreement import agreement
-from runtimes.bench import BenchOptions, bench
+from runtimes.bench import BenchOptions, bench, cases
 from runtimes.bundle import MANIFEST, Failure, open_bundle
 from runtimes.errors import UsageError
 from runtimes.machine import Doubt
@@ -76,23 +73,25 @@ def run(job: Job, steps: Steps) -> Done:
         targets = {name: job.out / name if len(job.frameworks) > 1 else job.out for name in job.frameworks}
     _check_output(job.out, several=len(targets) > 1)
     failures = _write_bundles(job, targets, steps)
-    with Pool() as pool:
-        verified: list[VerifyRow] = []
-        measured: list[BenchRow] = []
-        doubts: list[Doubt] = []
-        with steps.stage("verify") as stage:
-            whole = [target for target in targets.values() if open_bundle(target).manifest.artifacts]
-            count = sum(len(cells(open_bundle(target))) for target in whole)
-            stage.expect(count)
-            for target in whole:
-                found = verify(target, VerifyOptions(), pool, lambda row: stage.step(_name(row)))
-                verified += found.rows
+    verified: list[VerifyRow] = []
+    measured: list[BenchRow] = []
+    doubts: list[Doubt] = []
+    with steps.stage("verify") as stage, Pool() as pool:
+        whole = [target for target in targets.values() if open_bundle(target).manifest.artifacts]
+        stage.expect(sum(len(cells(open_bundle(target))) for target in whole))
+        for target in whole:
+            found = verify(target, VerifyOptions(), pool, lambda row: stage.step(_name(row)))
+            verified += found.rows
+    if job.time:
+        options = BenchOptions(time=job.time)
         with steps.stage("bench") as stage:
-            options = BenchOptions(time=job.time or "quick")
-            stage.expect(count * len(options.batches))
-            for target in whole if job.time else ():
+            stage.expect(sum(len(cases(open_bundle(target), options)) for target in whole))
+            for target in whole:
                 timed = bench(
-                    target, options, pool, lambda row: stage.step(f"{_name(row)}, batch {row.batch}")
+                    target,
+                    options,
+                    lambda row: stage.step(f"{_name(row)}, batch {row.batch}"),
+                    stage.describe,
                 )
                 measured += timed.rows
                 doubts += timed.every_doubt

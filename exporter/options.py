@@ -32,6 +32,15 @@ def _training_device(ctx: click.Context, param: click.Parameter, value: str) -> 
     return value
 
 
+def numbers(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) -> tuple[int, ...]:
+    """Numbers from 1 on, in the order given: ``--batch 1,8 --batch 32``."""
+    words = [word.strip() for text in value for word in text.split(",")]
+    for word in words:
+        if not word.isdecimal() or int(word) < 1:
+            raise click.BadParameter(f"{word!r} is not a whole number from 1 on.")
+    return tuple(dict.fromkeys(map(int, words)))
+
+
 def together(*options: Callable[[F], F]) -> Callable[[F], F]:
     """Several options as one decorator, in their order."""
 

@@ -1,27 +1,22 @@
-"""The stage ``bench``: how fast each artifact runs, in each runtime that is here.
-
-One process measures at a time, the others wait on a pipe. Cells are visited in randomised rounds, so that a machine
-that drifts hits all of them alike.
-"""
+"""The stage ``bench``: how fast each artifact runs, in each runtime that is here. ``runtimes.measure`` does the timing."""
 
 from __future__ import annotations
 
-import random
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from statistics import median
 
-import numpy as np
-
-from runtimes import latency, machine, session_child
-from runtimes.base import Array
+from runtimes import latency, machine, times
+from runtimes.base import runtime
 from runtimes.batches import fixed_batch
 from runtimes.bundle import Bundle, open_bundle
-from runtimes.errors import FwexportError, UsageError
-from runtimes.files import make_folder, read_npz, write_npz
-from runtimes.pool import Cell, Pool, cells
-from runtimes.reference import REFERENCE, Reference, open_reference
+from runtimes.errors import UsageError
+from runtimes.files import make_folder
+from runtimes.machine import Doubt
+from runtimes.measure import Case, Measured, OnStep, Plan, measure
+from runtimes.pool import Cell, cells
 from runtimes.rows import (
     BENCH,
     SCHEMA,
@@ -35,65 +30,46 @@ from runtimes.rows import (
     rows_before,
     save,
 )
-from runtimes.session_child import Timed
-from runtimes.verdicts import feeds, outcome_of
+from runtimes.verdicts import outcome_of
 
-TIMES = "times.npz"
-
-# Seconds of steady state per cell.
+# Seconds of steady state per row, and the rounds over which they are spread.
 SECONDS = {"quick": 1.0, "default": 10.0, "full": 60.0}
-ROUNDS = 2
-ROTATION = 8
-AT_LEAST = 3
-AT_MOST = 1_000_000
-SEED = 0
+ROUNDS = {"quick": 5, "default": 10, "full": 10}
+BATCHES = (1, 32)
 
 OnRow = Callable[[BenchRow], None]
 
 
 @dataclass(frozen=True)
 class BenchOptions:
-    """What to measure; empty means all that is here. ``threads`` None is every core that is allowed."""
+    """What to measure; empty means all that is here, on every core allowed, in float32.
+
+    ``rounds`` 0 is what fits ``time``. ``sweep`` adds batches, see ``runtimes.measure``.
+    """
 
     devices: tuple[str, ...] = ()
     formats: tuple[str, ...] = ()
     runtimes: tuple[str, ...] = ()
-    batches: tuple[int, ...] = (1, 32)
-    threads: int | None = None
+    batches: tuple[int, ...] = ()
+    threads: tuple[int, ...] = ()
+    precisions: tuple[str, ...] = ()
     time: str = "default"
+    rounds: int = 0
+    processes: int = 1
+    sweep: bool = False
     out: Path | None = None
 
 
-@dataclass
-class _Measured:
-    """What the rounds of one cell and batch have given so far."""
+def bench(
+    folder: Path, options: BenchOptions, on_row: OnRow | None = None, on_step: OnStep | None = None
+) -> BenchResult:
+    """Time every cell of the bundle in ``folder``, in children of its own; ``bench.json`` is saved after each row.
 
-    cell: Cell
-    batch: int
-    times: list[Array] = field(default_factory=list)
-    warmup_n: int = 0
-    warm: bool = True
-    peak_rss_bytes: int = 0
-    error: FwexportError | None = None
-
-    def add(self, timed: Timed) -> None:
-        """One more round."""
-        self.times.append(timed.times_ns)
-        self.warmup_n += timed.warmup_n
-        self.warm &= timed.warm
-        self.peak_rss_bytes = max(self.peak_rss_bytes, timed.peak_rss_bytes)
-
-
-def bench(folder: Path, options: BenchOptions, pool: Pool, on_row: OnRow | None = None) -> BenchResult:
-    """Time every cell of the bundle in ``folder``; ``bench.json`` and the raw times are saved.
-
-    Sessions that ``pool`` already holds are used as they are. The result has the rows of this run; the file keeps
-    those of an earlier, wider run on this machine too.
+    The result has the rows of this run; the file keeps those of an earlier, wider run on this machine too, and so does
+    ``times.npz`` with the raw times.
     """
-    if options.time not in SECONDS:
-        raise UsageError(f"--time is one of {', '.join(SECONDS)}, not {options.time!r}.")
+    planned = plan(options)
     bundle = open_bundle(folder)
-    reference = open_reference(folder / REFERENCE)
     out = make_folder(options.out or folder)
     state = machine.describe()
     verdicts = rows_before(out / VERIFY, load_verify, state) or rows_before(
@@ -101,102 +77,120 @@ def bench(folder: Path, options: BenchOptions, pool: Pool, on_row: OnRow | None 
     )
     kept = rows_before(out / BENCH, load_bench, state)
     created = datetime.now(UTC).isoformat(timespec="seconds")
-    chosen = cells(bundle, options.devices, options.formats, options.runtimes)
-    measured = [
-        _Measured(cell, batch)
-        for cell in chosen
-        for batch in dict.fromkeys(fixed_batch(cell.described.inputs) or batch for batch in options.batches)
-    ]
-    rows: dict[int, BenchRow] = {}
-    for position, last in visits(len(measured), ROUNDS, SEED):
-        item = measured[position]
-        _measure(item, bundle, reference, options, pool)
-        if last:
-            rows[position] = _row(item, options, pool, verdicts)
-            fresh = tuple(rows[index] for index in sorted(rows))
-            every = merged(kept, fresh, bundle.manifest.checksums)
-            save(out / BENCH, BenchResult(SCHEMA, created, state, options.time, every))
-            if on_row:
-                on_row(rows[position])
-    raw = read_npz(out / TIMES) if kept else {}
-    raw |= {
-        f"{item.cell.name}/threads {options.threads or 'all'}/batch {item.batch}": np.concatenate(item.times)
-        for item in measured
-        if item.times
-    }
-    write_npz(out / TIMES, raw)
-    return BenchResult(SCHEMA, created, state, options.time, tuple(rows[index] for index in sorted(rows)))
+    chosen = cases(bundle, options)
+    done: list[tuple[Measured, BenchRow]] = []
 
+    def result(rows: Iterable[BenchRow], doubts: tuple[Doubt, ...] = ()) -> BenchResult:
+        return BenchResult(SCHEMA, created, state, options.time, tuple(rows), doubts=doubts)
 
-def visits(count: int, rounds: int, seed: int) -> list[tuple[int, bool]]:
-    """The order of measuring: each of ``count`` items once a round, shuffled; True on an item's last visit."""
-    order = random.Random(seed)
-    visited: list[tuple[int, bool]] = []
-    for number in range(1, rounds + 1):
-        visited += [(index, number == rounds) for index in order.sample(range(count), count)]
-    return visited
+    def fresh() -> list[BenchRow]:
+        return [row for _, row in sorted(done, key=lambda each: _position(each[0].case, chosen))]
 
+    def finish(item: Measured) -> None:
+        done.append((item, row(item, verdicts)))
+        save(out / BENCH, result(merged(kept, fresh(), bundle.manifest.checksums)))
+        if on_row:
+            on_row(done[-1][1])
 
-def _measure(
-    item: _Measured, bundle: Bundle, reference: Reference, options: BenchOptions, pool: Pool
-) -> None:
-    if item.error is not None:
-        return
-    artifact = item.cell.described
     try:
-        bundle.check(artifact)
-        live = pool.session(item.cell, options.threads)
-        live.opened  # noqa: B018 - waits for it, or raises its error
-        fixed = fixed_batch(artifact.inputs)
-        inputs = rotation(reference, item.batch)
-        each = [feeds(one, bundle.manifest.model, artifact) for one in inputs]
-        if live.first_s is None:
-            first = {name: array[: fixed or 1] for name, array in each[0].items()}
-            live.first_s = live.worker.call(session_child.first_run, first)
-        seconds = SECONDS[options.time] / ROUNDS
-        item.add(live.worker.call(session_child.measure, each, seconds, AT_LEAST, AT_MOST))
-    except FwexportError as error:
-        item.error = error
+        _, doubts = measure(chosen, planned, finish, on_step)
+    finally:
+        every = merged(kept, fresh(), bundle.manifest.checksums)
+        _save_times(out / times.TIMES, done, every)
+    save(out / BENCH, result(every, doubts))
+    return result(fresh(), doubts)
 
 
-def rotation(reference: Reference, batch: int) -> list[dict[str, Array]]:
-    """A few batches of real samples, taken in turn, so that no run sees the input that is still in the cache."""
-    real = np.flatnonzero(reference.roles != "sentinel")
-    picks = [real[(np.arange(batch) + start * batch) % len(real)] for start in range(ROTATION)]
-    return [{name: array[pick] for name, array in reference.inputs.items()} for pick in picks]
+def plan(options: BenchOptions) -> Plan:
+    """The time that the options give each case. Raises UsageError for a ``time`` that is none."""
+    if options.time not in SECONDS:
+        raise UsageError(f"--time is one of {', '.join(SECONDS)}, not {options.time!r}.")
+    return Plan(
+        seconds=SECONDS[options.time],
+        rounds=options.rounds or ROUNDS[options.time],
+        processes=options.processes,
+        sweep=options.sweep,
+    )
 
 
-def _row(item: _Measured, options: BenchOptions, pool: Pool, verdicts: Sequence[VerifyRow]) -> BenchRow:
-    cell, artifact = item.cell, item.cell.described
-    row = BenchRow(
+def cases(bundle: Bundle, options: BenchOptions) -> list[Case]:
+    """What the options ask for: artifact x runtime x device x threads x batch x precision.
+
+    A file of one batch has that alone. Nothing said of batches is 1 and 32, and those of the sweep alone where there is
+    one. Raises UsageError for a precision that no runtime has.
+    """
+    found = cells(bundle, options.devices, options.formats, options.runtimes)
+    known = sorted({each for cell in found for each in runtime(cell.runtime).PRECISIONS})
+    for precision in options.precisions:
+        if precision not in known:
+            raise UsageError(f"no runtime here computes in {precision!r}; what there is: {', '.join(known)}.")
+    batches = options.batches or ((1,) if options.sweep else BATCHES)
+    every = [
+        Case(cell, threads, precision, fixed_batch(cell.described.inputs) or batch)
+        for cell in found
+        for threads in options.threads or (None,)
+        for precision in options.precisions or runtime(cell.runtime).PRECISIONS[:1]
+        for batch in sorted(batches)
+    ]
+    return list(dict.fromkeys(every))
+
+
+def row(measured: Measured, verdicts: Sequence[VerifyRow] = ()) -> BenchRow:
+    """What a measured case comes to. ``verdicts`` are the rows of ``verify`` on this machine."""
+    case, artifact = measured.case, measured.case.cell.described
+    cell = case.cell
+    found = BenchRow(
         source=cell.source,
         artifact=cell.artifact,
         runtime=cell.runtime,
         device=cell.device,
         backend=cell.backend,
-        threads=options.threads or machine.cores_allowed(),
-        batch=item.batch,
+        threads=case.threads or machine.cores_allowed(),
+        batch=case.batch,
+        precision=case.precision,
         size_bytes=artifact.size_bytes,
         artifact_sha256=artifact.sha256,
     )
-    if item.error is not None:
-        return replace(row, outcome=outcome_of(item.error), reason=str(item.error))
-    live = pool.session(cell, options.threads)
-    found = latency.summarise([item.times], item.warm)
+    if measured.opened:
+        found = _with_cold_start(found, measured, verdicts)
+    if measured.error is not None:
+        return replace(found, outcome=outcome_of(measured.error), reason=str(measured.error))
+    warm = all(each.warm for each in measured.warmed)
+    compute = latency.summarise(measured.times, warm)
+    end_to_end = latency.summarise(measured.end_to_end, warm) if cell.device != "cpu" else None
     return replace(
-        row,
-        threads=live.opened.threads,
-        verdict=verdict_of(cell, live.opened.versions, verdicts),
-        import_s=live.opened.import_s,
-        load_s=live.opened.load_s,
-        first_s=live.first_s,
-        compute=found,
-        warmup_n=item.warmup_n,
-        throughput_per_s=item.batch / found.mean_s,
-        peak_rss_bytes=item.peak_rss_bytes,
-        stable=not found.flags,
-        device_proof=live.opened.device_proof,
-        versions=live.opened.versions,
+        found,
+        compute=compute,
+        end_to_end=end_to_end,
+        throughput_per_s=case.batch / compute.mean_s,
+        stable=not (compute.flags or (end_to_end and end_to_end.flags)),
+    )
+
+
+def _with_cold_start(found: BenchRow, measured: Measured, verdicts: Sequence[VerifyRow]) -> BenchRow:
+    """The row with what its children said when they were opened and warmed up: medians over the processes."""
+    opened, warmed = measured.opened, measured.warmed
+    added = [
+        each.peak_rss_bytes - process.baseline_rss_bytes
+        for each, process in zip(warmed, opened, strict=False)  # an error may have come between the two
+    ]
+    gpu = [each.gpu_memory_bytes for each in warmed if each.gpu_memory_bytes is not None]
+    return replace(
+        found,
+        threads=opened[0].threads,
+        processes=len(opened),
+        import_s=median(each.import_s for each in opened),
+        load_s=median(each.load_s for each in opened),
+        first_s=median(each.first_s for each in opened if each.first_s is not None),
+        warmup_s=median(each.seconds for each in warmed) if warmed else None,
+        warmup_n=max((each.n for each in warmed), default=0),
+        peak_rss_bytes=max((each.peak_rss_bytes for each in warmed), default=None),
+        added_rss_bytes=max(added, default=None),
+        gpu_memory_bytes=max(gpu, default=None),
+        verdict=verdict_of(measured.case.cell, opened[0].versions, verdicts),
+        device_proof=opened[0].device_proof,
+        versions=opened[0].versions,
+        settings=opened[0].settings,
     )
 
 
@@ -207,3 +201,19 @@ def verdict_of(cell: Cell, versions: Mapping[str, str], rows: Sequence[VerifyRow
         if (row.artifact_sha256, row.runtime, row.device, row.backend) == wanted and row.versions == versions:
             return row.outcome
     return "not verified"
+
+
+def _position(case: Case, chosen: Sequence[Case]) -> tuple[int, int]:
+    """The order of rows: that of the cases, with the batches of a sweep among their own."""
+    return next(index for index, each in enumerate(chosen) if each.kind == case.kind), case.batch
+
+
+def _save_times(path: Path, done: Sequence[tuple[Measured, BenchRow]], every: Sequence[BenchRow]) -> None:
+    fresh = {}
+    for measured, own in done:
+        if measured.error is None:
+            fresh[times.name(own)] = measured.times
+            if own.end_to_end is not None:
+                fresh[times.name(own, end_to_end=True)] = measured.end_to_end
+    keep = [times.name(each, end_to_end) for each in every for end_to_end in (False, True)]
+    times.save(path, fresh, keep)

@@ -177,9 +177,12 @@ class Worker:
         self._lines.put(None)
 
     def _result(self, raw: Any, function: Callable[P, T]) -> T:
-        for name in self._folder.glob("call*.npy"):
-            name.unlink()
-        self._calls[-1] = self._calls[-1] if '{"npy"' not in self._calls[-1] else ""
+        # The first call opens what the others use: it stays, with its arrays, for whoever wants to see a crash again.
+        for array in self._folder.glob("call*.npy"):
+            if f'"{array.name}"' not in self._calls[0]:
+                array.unlink()
+        if len(self._calls) > 1 and '{"npy"' in self._calls[-1]:
+            self._calls[-1] = ""
         result: T = self._wire.unpack(raw, typing.get_type_hints(function).get("return", Any))
         return result
 

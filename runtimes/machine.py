@@ -6,7 +6,6 @@ import os
 import platform
 import shutil
 import subprocess
-import sys
 from dataclasses import dataclass, field
 from functools import cache
 from importlib import metadata
@@ -89,23 +88,6 @@ def gpus() -> tuple[str, ...]:
     except (OSError, subprocess.SubprocessError):
         return ()
     return tuple(line.strip() for line in listed.splitlines() if line.strip())
-
-
-def peak_rss_bytes(pid: int | None = None) -> int:
-    """VmHWM of a process, in bytes; its highest resident memory since it started."""
-    status = _read(Path(f"/proc/{pid or 'self'}/status"))
-    if status is not None:
-        for line in status.splitlines():
-            if line.startswith("VmHWM:"):
-                return int(line.split()[1]) * 1024
-    if pid is None and sys.platform != "win32":
-        import resource
-
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        return peak if sys.platform == "darwin" else peak * 1024
-    import psutil
-
-    return int(psutil.Process(pid).memory_info().rss)
 
 
 def versions_of(*distributions: str) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""Live sessions, each in its own child process, opened once and handed from stage to stage.
+"""Live sessions, each in its own child process, opened once in a run of verify, of predict or of a report.
 
 A cell is what a row is about: an artifact of a bundle, in a runtime, on a device, by a backend.
 """
@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import Self
 
 from runtimes import session_child
-from runtimes.base import SessionOptions, for_format, runtime
+from runtimes.base import Array, SessionOptions, for_format, runtime
 from runtimes.bundle import Artifact, Bundle
 from runtimes.client import Worker
 from runtimes.errors import FwexportError, UsageError
@@ -103,7 +103,7 @@ def environment(runtime: str, device: str) -> dict[str, str]:
 class Live:
     """A session that runs in its child: in ``worker`` when one is given that this kind of session ran in before.
 
-    Every method may raise a FwexportError.
+    ``first`` are inputs in the artifact's own layout for a first run, timed as part of its opening. Every method may raise a FwexportError.
     """
 
     def __init__(
@@ -112,6 +112,8 @@ class Live:
         threads: int | None = None,
         timeout_s: float = TIMEOUT_S,
         worker: Worker | None = None,
+        precision: str = "float32",
+        first: dict[str, Array] | None = None,
     ) -> None:
         self.cell = cell
         self.threads = threads
@@ -119,9 +121,9 @@ class Live:
         self._opened: Opened | None = None
         self._error: FwexportError | None = None
         self.worker = worker or Worker(environment(cell.runtime, cell.device), timeout_s=timeout_s)
-        options = SessionOptions(backend=cell.backend, threads=threads)
+        options = SessionOptions(cell.backend, threads, precision)
         path = cell.bundle.path(cell.described)
-        self.worker.start(session_child.open_session, cell.runtime, path, cell.device, options)
+        self.worker.start(session_child.open_session, cell.runtime, path, cell.device, options, first)
 
     @property
     def opened(self) -> Opened:

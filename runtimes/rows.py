@@ -336,7 +336,8 @@ def exit_code(
 def asked_for(row: VerifyRow | BenchRow, devices: Sequence[str], runtimes: Sequence[str]) -> bool:
     """Whether a person named the row's device or runtime.
 
-    cuda and gpu are two words for one thing: which of them a row has depends on its runtime.
+    cuda and gpu are two words for one thing: which of them a row has depends on its runtime. A CPU is always there: what
+    cannot run on it lacks its runtime, or the threads or the precision that were asked of it.
     """
-    named = {device.replace("cuda", "gpu") for device in devices}
+    named = {device.replace("cuda", "gpu") for device in devices if device != "cpu"}
     return row.device.replace("cuda", "gpu") in named or row.runtime in runtimes

@@ -1,4 +1,4 @@
-"""What runs inside the child process of one session: open an artifact, run it, time it. One child, one session."""
+"""What runs inside the child process of one session: open an artifact and run it. One child, one session."""
 
 from __future__ import annotations
 
@@ -13,18 +13,16 @@ from runtimes.base import Array, Inspection, Session, SessionOptions, runtime
 from runtimes.batches import run_in_batches
 from runtimes.bundle import TensorSpec
 from runtimes.errors import UnavailableError
-from runtimes.latency import steady
-
-# Windows that make a warm-up, and the share of the steady time after which it is cut short.
-WINDOW_S = 0.05
-WARMUP_SHARE = 0.5
+from runtimes.process import peak_rss_bytes, reset_peak_rss
 
 
 @dataclass(frozen=True)
 class Opened:
-    """A session just opened: its tensors as the file has them, its proof, and what opening took in seconds.
+    """A session just opened: its tensors as the file has them, its proof, and what opening took, in seconds and bytes.
 
-    ``first_s`` is the first run, where inputs for it were given.
+    ``first_s`` is the first run, where inputs for it were given. ``baseline_rss_bytes`` is the memory of the process that
+    computes, once the runtime's library was imported; ``loaded_rss_bytes`` the most that it then held until the
+    artifact was loaded.
     """
 
     inputs: tuple[TensorSpec, ...]
@@ -37,16 +35,8 @@ class Opened:
     metadata: dict[str, str] = field(default_factory=dict)
     settings: dict[str, str] = field(default_factory=dict)
     first_s: float | None = None
-
-
-@dataclass(frozen=True)
-class Timed:
-    """Raw times of the steady state in nanoseconds, shape (n,), and what came before them."""
-
-    times_ns: Array
-    warmup_n: int
-    warm: bool
-    peak_rss_bytes: int
+    baseline_rss_bytes: int = 0
+    loaded_rss_bytes: int = 0
 
 
 _open: list[Session] = []
@@ -70,28 +60,43 @@ def open_session(
     Raises UnavailableError or NotAModelError.
     """
     adapter = runtime(name)
+    if options.precision not in adapter.PRECISIONS:
+        raise UnavailableError(
+            f"{name} computes in {', '.join(adapter.PRECISIONS)}, not in {options.precision}. Leave --precision out."
+        )
     begin = time.perf_counter()
     reason = adapter.check(device)  # which imports the library, for a GPU
     if reason:
         raise UnavailableError(reason)
     found = adapter.versions()
     imported = time.perf_counter()
-    session = adapter.load(path, device, options)
+    reset_peak_rss()  # what was held only to import is no part of what the artifact adds
+    baseline = peak_rss_bytes()
+    begin_load = time.perf_counter()
+    opened = adapter.load(path, device, options)
     loaded = time.perf_counter()
-    _open.append(session)
+    loaded_rss = peak_rss_bytes(opened.pid)
+    _open.append(opened)
     first_s = None if first is None else first_run(first)
     return Opened(
-        session.inputs,
-        session.outputs,
-        session.prove(),
-        session.threads,
+        opened.inputs,
+        opened.outputs,
+        opened.prove(),
+        opened.threads,
         imported - begin,
-        loaded - imported,
+        loaded - begin_load,
         found,
-        dict(session.metadata),
-        dict(session.settings),
+        dict(opened.metadata),
+        dict(opened.settings),
         first_s,
+        opened.baseline_rss_bytes or baseline,
+        loaded_rss,
     )
+
+
+def session() -> Session:
+    """The session that is open in this process."""
+    return _open[-1]
 
 
 def first_run(feeds: dict[str, Array]) -> float:
@@ -148,15 +153,3 @@ def run_beside(
         session.close()
         del session
         gc.collect()  # a model is a web of cycles, and this child may open many
-
-
-def measure(feeds: list[dict[str, Array]], seconds: float, at_least: int, at_most: int) -> Timed:
-    """Warm up until steady, then time single runs for ``seconds``, the inputs of ``feeds`` in rotation."""
-    session = _open[-1]
-    calls = [session.bind(each) for each in feeds]
-    windows: list[Array] = []
-    end = time.perf_counter() + max(seconds * WARMUP_SHARE, 3 * WINDOW_S)
-    while not steady(windows) and time.perf_counter() < end:
-        windows.append(session.sample(calls, min(WINDOW_S, seconds / 4), 1, at_most))
-    times = session.sample(calls, seconds, at_least, at_most)
-    return Timed(times, sum(map(len, windows)), steady(windows), session.peak_rss_bytes())

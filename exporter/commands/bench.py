@@ -13,7 +13,7 @@ from exporter import options
 
 if TYPE_CHECKING:
     from runtimes.requirements import Requirement
-    from runtimes.rows import BenchResult, VerifyRow
+    from runtimes.rows import BenchResult, BenchRow, VerifyRow
 
 
 @click.command("bench")
@@ -22,11 +22,28 @@ if TYPE_CHECKING:
     "--batch",
     "batches",
     multiple=True,
-    type=click.IntRange(1),
-    help="Samples per run; repeat for more.  [default: 1, 32]",
+    callback=options.numbers,
+    metavar="N[,N]",
+    help="Samples per run; repeat for more.  [default: 1,32]",
 )
 @click.option(
-    "--threads", type=click.IntRange(1), help="Threads of the runtime.  [default: every core allowed]"
+    "--sweep",
+    is_flag=True,
+    help="Batches of 1, 2, 4 and so on, until twice as many gain less than 5 % throughput.",
+)
+@click.option(
+    "--threads",
+    multiple=True,
+    callback=options.numbers,
+    metavar="N[,N]",
+    help="Threads of the runtime; repeat for more.  [default: every core allowed]",
+)
+@click.option(
+    "--precision",
+    "precisions",
+    multiple=True,
+    metavar="NAME",
+    help="What the runtime computes in; repeat for more.  [default: float32]",
 )
 @click.option(
     "--time",
@@ -35,6 +52,19 @@ if TYPE_CHECKING:
     show_default=True,
     help="1, 10 or 60 s of steady state per row.",
 )
+@click.option(
+    "--rounds",
+    type=click.IntRange(1),
+    help="Visits to each row, in which its time is spent.  [default: 10; 5 with --time quick]",
+)
+@click.option(
+    "--processes",
+    type=click.IntRange(1),
+    default=1,
+    show_default=True,
+    help="Times that every runtime is started afresh; the time is spread over them.",
+)
+@click.option("--strict", is_flag=True, help="End with exit code 3 when the timing of a row was not stable.")
 @click.option(
     "--require",
     "required",
@@ -51,14 +81,20 @@ def command(
     runtimes: tuple[str, ...],
     out: Path | None,
     batches: tuple[int, ...],
-    threads: int | None,
+    sweep: bool,
+    threads: tuple[int, ...],
+    precisions: tuple[str, ...],
     time: str,
+    rounds: int | None,
+    processes: int,
+    strict: bool,
     required: tuple[str, ...],
     as_json: bool,
 ) -> int:
     """How fast does every artifact of BUNDLE run, here?
 
-    BUNDLE is a bundle, or a folder of bundles. Loading, the first run, warm-up and steady state are timed apart.
+    BUNDLE is a bundle, or a folder of bundles. Import, loading, the first run, warm-up and steady state are timed apart,
+    in processes of their own that take turns in random order.
 
     With --require a figure is judged by the worse end of its 95 % interval. Of the rows that keep all limits, that one is
     recommended which is best in the first limit's metric, then in the next; its verdict must have passed.
@@ -69,7 +105,6 @@ def command(
     from runtimes.bench import BenchOptions, bench
     from runtimes.bundle import find_bundles
     from runtimes.choice import choose
-    from runtimes.pool import Pool
     from runtimes.requirements import parse
     from runtimes.rows import exit_code, joined
 
@@ -79,16 +114,20 @@ def command(
     with Steps() as steps, steps.stage("bench") as stage:
         for bundle in find_bundles(folder):
             place = out and (out / bundle.folder.name if bundle.folder != folder else out)
-            with Pool() as pool:
-                chosen = BenchOptions(devices, formats, runtimes, batches or (1, 32), threads, time, place)
-                result = bench(
-                    bundle.folder,
-                    chosen,
-                    pool,
-                    lambda row: stage.step(
-                        f"{row.source}/{row.artifact} in {row.runtime}, batch {row.batch}"
-                    ),
-                )
+            chosen = BenchOptions(
+                devices=devices,
+                formats=formats,
+                runtimes=runtimes,
+                batches=batches,
+                threads=threads,
+                precisions=precisions,
+                time=time,
+                rounds=rounds or 0,
+                processes=processes,
+                sweep=sweep,
+                out=place,
+            )
+            result = bench(bundle.folder, chosen, lambda row: stage.step(_name(row)), stage.describe)
             results.append(result)
             if requirements:
                 verdicts += _judge(bundle.folder, place or bundle.folder, result, requirements)
@@ -103,7 +142,9 @@ def command(
             print_choice(found.choice, found.rows)
     code = exit_code(found.rows, devices, runtimes)
     unfit = found.choice is not None and found.choice.recommended is None
-    return 1 if unfit and code != 5 else code
+    if unfit and code != 5:
+        return 1
+    return code or (3 if strict and any(row.stable is False for row in found.rows) else 0)
 
 
 def _judge(
@@ -118,3 +159,7 @@ def _judge(
     saved = load_bench(place / BENCH) or result
     save(place / BENCH, replace(saved, choice=choose(result.rows, rows, requirements)))
     return rows
+
+
+def _name(row: BenchRow) -> str:
+    return f"{row.source}/{row.artifact} in {row.runtime}, batch {row.batch}"

@@ -118,7 +118,7 @@ class _Session(Session):
         return call
 
     def sample(
-        self, calls: Sequence[Callable[[], None]], seconds: float, at_least: int, at_most: int
+        self, calls: Sequence[Callable[[], object]], seconds: float, at_least: int, at_most: int
     ) -> Array:
         if self._pace:
             self._pace.new_round()

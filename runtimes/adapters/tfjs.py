@@ -14,7 +14,7 @@ from typing import Any, Literal, cast
 import msgspec
 import numpy as np
 
-from runtimes import machine, node
+from runtimes import node
 from runtimes.base import Array, Feeds, Inspection, Session, SessionOptions
 from runtimes.bundle import METADATA, ModelSpec, TensorSpec
 from runtimes.errors import NotAModelError, UnavailableError
@@ -131,6 +131,7 @@ class TfjsSession(Session):
                 raise NotAModelError(f"{path} is no graph model that TF.js can load: {error}") from error
             raise
         self._proof, self.threads = str(opened["proof"]), 1
+        self.pid, self.baseline_rss_bytes = self.node.pid, int(opened["library_rss_bytes"])
 
     def run(self, feeds: Feeds) -> dict[str, Array]:
         described, blobs = _pack(feeds)
@@ -158,17 +159,13 @@ class TfjsSession(Session):
         return call
 
     def sample(
-        self, calls: Sequence[Callable[[], None]], seconds: float, at_least: int, at_most: int
+        self, calls: Sequence[Callable[[], object]], seconds: float, at_least: int, at_most: int
     ) -> Array:
         """Nanoseconds of single runs, until the outputs are in JavaScript; by Node's own clock."""
         ids = [cast(_Bound, call).id for call in calls]
         _, content = self.node.ask("sample", ids=ids, seconds=seconds, at_least=at_least, at_most=at_most)
         times: Array = np.rint(np.frombuffer(content, "<f8")).astype(np.int64)
         return times
-
-    def peak_rss_bytes(self) -> int:
-        """Node's."""
-        return machine.peak_rss_bytes(self.node.pid)
 
     def close(self) -> None:
         """End Node."""

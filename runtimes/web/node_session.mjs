@@ -6,7 +6,7 @@
 // little-endian: float32, int32, or bool as one byte.
 //
 //   load    model (a folder with model.json), backend ("wasm" or "cpu")
-//           -> backend (as TF.js answers after loading), proof, threads
+//           -> backend (as TF.js answers after loading), proof, threads, library_rss_bytes (before the model)
 //   run     feeds + data                            -> outputs + data
 //   trace   feeds + data                            -> the value of every node that computes + data
 //   bind    feeds + data                            -> id; the inputs stay where the backend reads them
@@ -41,14 +41,17 @@ class Failure extends Error {
 
 let session = null;
 let tf = null;
+let converter = null;
 
 const handlers = {
     async load({ model, backend }) {
         await openBackend(backend);
+        const library_rss_bytes = process.memoryUsage.rss();
         session = new GraphSession(tf, await readModel(model));
         const found = tf.getBackend();
         const [threads, simd] = await describeBackend(found);
-        return { ok: { backend: found, proof: `tf.getBackend() is ${found}${simd}, ${threads} thread(s)`, threads } };
+        const proof = `tf.getBackend() is ${found}${simd}, ${threads} thread(s)`;
+        return { ok: { backend: found, proof, threads, library_rss_bytes } };
     },
 
     async run({ feeds }, content) {
@@ -94,6 +97,7 @@ function packed(tensors) {
 async function openBackend(backend) {
     try {
         tf = require('@tensorflow/tfjs-core');
+        converter = require('@tensorflow/tfjs-converter');
         const module = require(`@tensorflow/tfjs-backend-${backend}`);
         if (backend === 'wasm') {
             module.setWasmPaths(path.join(folder, 'node_modules/@tensorflow/tfjs-backend-wasm/wasm-out') + path.sep);
@@ -118,7 +122,6 @@ async function describeBackend(backend) {
 // loadGraphModel fetches over HTTP; here the files are read.
 async function readModel(model) {
     try {
-        const converter = require('@tensorflow/tfjs-converter');
         const json = JSON.parse(fs.readFileSync(path.join(model, 'model.json'), 'utf8'));
         const artifacts = await tf.io.getModelArtifactsForJSON(json, (manifest) => {
             const shards = manifest.flatMap((group) => group.paths).map((name) => fs.readFileSync(path.join(model, name)));

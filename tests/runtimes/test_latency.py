@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from runtimes import latency
-from runtimes.bench import visits
 
 
 def test_percentiles_are_times_that_were_measured() -> None:
@@ -33,14 +32,3 @@ def test_warm_up_ends_when_three_windows_agree() -> None:
     assert not latency.steady([slow, fast, fast])
     assert latency.steady([slow, fast, fast, fast * 1.04])
     assert not latency.steady([fast, fast, fast * 1.06])
-
-
-def test_every_cell_is_visited_once_a_round_and_its_last_visit_is_known() -> None:
-    order = visits(5, 3, seed=1)
-    assert len(order) == 15
-    for start in range(0, 15, 5):
-        assert sorted(index for index, _ in order[start : start + 5]) == [0, 1, 2, 3, 4]
-    assert [last for _, last in order] == [False] * 10 + [True] * 5
-    assert [i for i, _ in order[:5]] != [i for i, _ in order[5:10]] or [i for i, _ in order[5:10]] != [
-        i for i, _ in order[10:]
-    ]

@@ -13,7 +13,6 @@ import numpy as np
 import pytest
 
 from runtimes.base import Array, Feeds, Session
-from runtimes.bench import BenchOptions, bench, verdict_of
 from runtimes.bundle import (
     METADATA,
     Artifact,
@@ -305,29 +304,6 @@ def test_a_name_that_means_nothing_here_is_never_dropped(
 def test_two_words_for_one_gpu_are_one_cell(bundles: dict[str, Path]) -> None:
     found = cells(open_bundle(bundles["torch"]), devices=("cuda", "gpu"), formats=("torchscript",))
     assert [cell.device for cell in found] == ["cuda"]
-
-
-def test_a_runtime_that_dies_in_the_middle_of_a_bench_is_a_row(
-    own_bundle: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    _only_a_fake(own_bundle, "crash")
-    monkeypatch.setattr("runtimes.pool.for_format", lambda format: ["fake"])
-    with Pool() as pool:
-        rows = bench(own_bundle, BenchOptions(time="quick"), pool).rows
-    assert [row.outcome for row in rows] == ["crashed", "crashed"]
-    folder = rows[0].reason.rpartition("< ")[2].removesuffix("/calls.jsonl")
-    assert Path(folder, "calls.jsonl").exists()
-    shutil.rmtree(folder)
-
-
-def test_a_verdict_counts_only_for_the_same_version_of_the_runtime(bundles: dict[str, Path]) -> None:
-    (cell,) = cells(open_bundle(bundles["torch"]), devices=("cpu",), formats=("onnx",))
-    row = VerifyRow(
-        "torch", "onnx", "onnxruntime", "cpu", "cpu", "passed", artifact_sha256=cell.described.sha256
-    )
-    assert verdict_of(cell, {}, [row]) == "passed"
-    assert verdict_of(cell, {"onnxruntime": "9"}, [row]) == "not verified"
-    assert verdict_of(cell, {}, [replace(row, artifact_sha256="another")]) == "not verified"
 
 
 def test_a_bundle_verifies_without_the_training_frameworks(own_bundle: Path, tmp_path: Path) -> None:

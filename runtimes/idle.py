@@ -1,0 +1,58 @@
+"""Proof that the children which wait use no CPU while another is measured: threads that spin would take its cores."""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+
+from runtimes.machine import Doubt
+from runtimes.process import cpu_seconds
+
+# The share of one core that all that wait may use together, while one is measured.
+ALLOWED = 0.01
+
+
+class Idleness:
+    """Adds up, over a whole measurement, the CPU time of processes that wait; each is told by a name."""
+
+    def __init__(self) -> None:
+        self._wall_s = 0.0
+        self._used_s: dict[str, float] = defaultdict(float)
+
+    @contextmanager
+    def watched(self, waiting: Mapping[str, Sequence[int]]) -> Iterator[None]:
+        """Count what these processes, by name, use while the block runs."""
+        before = {name: _used(pids) for name, pids in waiting.items()}
+        begin = time.perf_counter()
+        try:
+            yield
+        finally:
+            self._wall_s += time.perf_counter() - begin
+            for name, pids in waiting.items():
+                self._used_s[name] += max(0.0, _used(pids) - before[name])
+
+    def doubts(self) -> tuple[Doubt, ...]:
+        """One when they used more than ALLOWED, with the names of those that did most of it."""
+        return judged(self._used_s, self._wall_s)
+
+
+def judged(used_s: Mapping[str, float], wall_s: float) -> tuple[Doubt, ...]:
+    """The doubt about CPU seconds of waiting processes, by name, within ``wall_s`` seconds."""
+    share = sum(used_s.values()) / wall_s if wall_s else 0.0
+    if share <= ALLOWED:
+        return ()
+    busiest = sorted(used_s.items(), key=lambda item: -item[1])[:3]
+    names = ", ".join(f"{name} {used / wall_s:.1%}" for name, used in busiest if used)
+    return (
+        Doubt(
+            "idle",
+            f"processes that waited used {share:.1%} of a core while another was measured ({names}): "
+            "their threads spin. Measure these alone with --runtime.",
+        ),
+    )
+
+
+def _used(pids: Sequence[int]) -> float:
+    return sum(map(cpu_seconds, pids))

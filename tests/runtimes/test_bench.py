@@ -1,0 +1,103 @@
+"""The stage bench on bundles of the fake runtime: which cases there are, their rows, their files, what goes wrong."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from runtimes import times
+from runtimes.bench import BenchOptions, bench, cases, verdict_of
+from runtimes.bundle import open_bundle
+from runtimes.errors import UsageError
+from runtimes.pool import cells
+from runtimes.rows import VerifyRow, exit_code, load_bench
+from tests.fake_bundle import fake_bundle, fake_runtime
+
+__all__ = ["fake_runtime"]
+
+pytestmark = pytest.mark.usefixtures("fake_runtime")
+
+QUICK = BenchOptions(time="quick", rounds=3, batches=(1, 4))
+
+
+@pytest.fixture
+def bundle(tmp_path: Path) -> Path:
+    return fake_bundle(tmp_path / "bundle", seconds=0.0005)
+
+
+def test_a_row_has_every_figure_and_its_raw_times(bundle: Path) -> None:
+    told: list[str] = []
+    found = bench(bundle, QUICK, lambda row: told.append(f"batch {row.batch}"))
+    assert sorted(told) == ["batch 1", "batch 4"]
+    assert load_bench(bundle / "bench.json") == found
+    for row, batch in zip(found.rows, (1, 4), strict=True):
+        assert (row.batch, row.outcome, row.device_proof, row.precision) == (
+            batch,
+            "passed",
+            "fake cpu",
+            "float32",
+        )
+        assert row.compute is not None
+        assert row.compute.p50_s > 0.0005
+        assert row.throughput_per_s == pytest.approx(batch / row.compute.mean_s)
+        assert row.end_to_end is None
+        assert min(row.import_s, row.load_s, row.first_s, row.warmup_s) > 0  # type: ignore[type-var]
+        assert row.warmup_n >= 3
+        assert row.peak_rss_bytes is not None
+        assert row.added_rss_bytes is not None
+        assert 0 <= row.added_rss_bytes < row.peak_rss_bytes
+        raw = times.load(bundle / times.TIMES, times.name(row))
+        assert raw is not None
+        assert [len(rounds) for rounds in raw] == [3]
+        assert sum(len(one) for one in raw[0]) == row.compute.n
+        medians = tuple(float(np.sort(one)[(len(one) - 1) // 2]) / 1e9 for one in raw[0])
+        assert row.compute.rounds_p50_s == (medians,)
+
+
+def test_rows_and_times_of_an_earlier_run_stay(bundle: Path) -> None:
+    first = bench(bundle, replace(QUICK, batches=(1, 4)))
+    second = bench(bundle, replace(QUICK, batches=(4, 8), threads=(1,)))
+    saved = load_bench(bundle / "bench.json")
+    assert saved is not None
+    assert len(saved.rows) == 4
+    for row in (*first.rows, *second.rows):
+        raw = times.load(bundle / times.TIMES, times.name(row))
+        assert raw is not None
+        assert row.compute is not None
+        assert sum(len(one) for one in raw[0]) == row.compute.n
+
+
+def test_a_batch_that_kills_its_child_leaves_the_other_rows(tmp_path: Path) -> None:
+    found = bench(fake_bundle(tmp_path / "b", does="crash"), QUICK)
+    assert [row.outcome for row in found.rows] == ["crashed", "crashed"]
+    assert exit_code(found.rows) == 5
+    folder = found.rows[0].reason.rpartition("< ")[2].removesuffix("/calls.jsonl")
+    assert (Path(folder) / "calls.jsonl").read_text().count("open_session") == 1
+    shutil.rmtree(folder)
+
+
+def test_cases_are_every_combination_that_was_asked_for(bundle: Path) -> None:
+    opened = open_bundle(bundle)
+    found = cases(opened, BenchOptions(batches=(8, 1), threads=(1, 2)))
+    assert [(case.threads, case.batch) for case in found] == [(1, 1), (1, 8), (2, 1), (2, 8)]
+    assert [case.batch for case in cases(opened, BenchOptions())] == [1, 32]
+    assert [case.batch for case in cases(opened, BenchOptions(sweep=True))] == [1]
+    with pytest.raises(UsageError, match="no runtime here computes in 'int4'; what there is: float32"):
+        cases(opened, BenchOptions(precisions=("int4",)))
+
+
+def test_a_time_that_is_none_is_refused(bundle: Path) -> None:
+    with pytest.raises(UsageError, match="--time is one of quick, default, full, not 'long'"):
+        bench(bundle, BenchOptions(time="long"))
+
+
+def test_a_verdict_counts_only_for_the_same_version_of_the_runtime(bundle: Path) -> None:
+    (cell,) = cells(open_bundle(bundle), devices=("cpu",))
+    row = VerifyRow("torch", "fake", "fake", "cpu", "fake", "passed", artifact_sha256=cell.described.sha256)
+    assert verdict_of(cell, {}, [row]) == "passed"
+    assert verdict_of(cell, {"fake": "9"}, [row]) == "not verified"
+    assert verdict_of(cell, {}, [replace(row, artifact_sha256="another")]) == "not verified"
