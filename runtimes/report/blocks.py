@@ -11,6 +11,7 @@ from typing import Literal
 
 from runtimes.report.charts import Bars, Curves
 from runtimes.report.layer_plot import LayerPlot
+from runtimes.report.scatter import Scatter
 from runtimes.report.stacks import Stacks
 
 Tone = Literal["passed", "incomplete", "failed"]
@@ -90,7 +91,14 @@ class Fold:
     blocks: tuple[Table, ...]
 
 
-Block = Table | Words | Points | Matrix | Commands | Fold | Bars | Stacks | Curves | LayerPlot
+@dataclass(frozen=True)
+class Scatters:
+    """Plots of one figure against another that stand side by side where there is room."""
+
+    plots: tuple[Scatter, ...]
+
+
+Block = Table | Words | Points | Matrix | Commands | Fold | Bars | Stacks | Curves | Scatters | LayerPlot
 
 
 @dataclass(frozen=True)

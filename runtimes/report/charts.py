@@ -206,16 +206,18 @@ def _short(value: float) -> str:
     return f"{value / 1000:,g}k" if value >= 10_000 else f"{value:g}"
 
 
-def spread(heights: Sequence[float], pitch: float = LABEL_PITCH) -> list[float]:
-    """The heights moved apart until no two labels overlap, in the order given, inside the plot where they fit."""
+def spread(
+    heights: Sequence[float], pitch: float = LABEL_PITCH, floor: float = HEIGHT - BOTTOM
+) -> list[float]:
+    """The heights moved apart until no two labels overlap, in the order given, above ``floor`` where they fit."""
     order = sorted(range(len(heights)), key=lambda i: heights[i])
     placed = list(heights)
     for above, below in itertools.pairwise(order):
         placed[below] = max(placed[below], placed[above] + pitch)
-    excess = max((placed[i] for i in order), default=0.0) - (HEIGHT - BOTTOM)
+    excess = max((placed[i] for i in order), default=0.0) - floor
     for rank, i in enumerate(reversed(order)):
         if excess > 0:
-            placed[i] = min(placed[i], HEIGHT - BOTTOM - rank * pitch)
+            placed[i] = min(placed[i], floor - rank * pitch)
     return placed
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from runtimes.machine import Machine
-from runtimes.report import best, units
+from runtimes.report import best, chosen, units
 from runtimes.report.blocks import Headline, Point, Tone
 from runtimes.report.inputs import STALE, BundleInputs, Inputs
 from runtimes.report.measured import measured
@@ -120,6 +120,8 @@ def _timings(bundle: BundleInputs) -> Iterator[Point]:
 
 def _facts(inputs: Inputs) -> Iterator[tuple[str, str]]:
     bundles = inputs.bundles
+    yield from _speed(inputs)
+    yield "Smallest", best.smallest(inputs)
     yield "Built", _each(bundles, [units.date(b.manifest.created) for b in bundles])
     verified = [
         units.date(b.verify.created) if b.verify else f"not verified: run `fwexport verify {b.folder}`"
@@ -133,18 +135,23 @@ def _facts(inputs: Inputs) -> Iterator[tuple[str, str]]:
     ]
     yield "Verified", _each(bundles, verified)
     yield "Benched", _each(bundles, benched)
-    yield from _speed(inputs)
-    yield "Smallest", best.smallest(inputs)
     yield from _machines(bundles)
     yield "fwexport", ", ".join(sorted({b.manifest.fwexport for b in bundles}))
     yield "Versions", _versions(bundles)
 
 
 def _speed(inputs: Inputs) -> Iterator[tuple[str, str]]:
-    """The fastest rows, and what makes that doubtful."""
+    """What is recommended, the fastest rows, and what makes that doubtful."""
     rows = measured(inputs)
     if not rows:
         return
+    for found in chosen.chosen(inputs):
+        if found.recommended:
+            one, _ = found.recommended
+            required = ", ".join(map(str, found.requirements))
+            yield "Recommended", f"`{one.name.replace('`', chr(39))}` at batch {one.row.batch}, by {required}"
+        elif found.requirements:
+            yield "Recommended", chosen.words(found)
     yield "Fastest", best.fastest(rows)
     kinds = [d.kind for b in inputs.bundles if b.bench for d in b.bench.every_doubt]
     flagged = sum(any(latency and latency.flags for _, latency in one.scopes) for one in rows)

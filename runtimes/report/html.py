@@ -7,7 +7,7 @@ from pathlib import Path
 import jinja2
 from markupsafe import Markup, escape
 
-from runtimes.report import charts, layer_plot
+from runtimes.report import charts, layer_plot, scatter
 from runtimes.report.blocks import View
 from runtimes.report.units import printable
 
@@ -41,6 +41,7 @@ def render(view: View) -> str:
     environment.filters["block"] = lambda block: type(block).__name__
     environment.filters["breaks"] = _breaks
     environment.globals["geometry"] = charts
+    environment.globals["scatter_geometry"] = scatter
     environment.globals["layer_geometry"] = layer_plot
     return environment.get_template(TEMPLATE).render(view=view)
 

@@ -13,6 +13,7 @@ from runtimes.report.blocks import (
     Matrix,
     Point,
     Points,
+    Scatters,
     Table,
     View,
     Words,
@@ -22,6 +23,8 @@ from runtimes.report.layer_plot import LayerPlot
 from runtimes.report.stacks import Stacks
 from runtimes.report.units import printable
 
+# What may begin a tag, a comment or a link; "p90 < 5" and "p90_ms<5" do not.
+TAG = re.compile(r"<(?=[A-Za-z/!?])")
 MARKS = {"passed": "✓", "failed": "✗", "incomplete": "?"}
 
 
@@ -60,7 +63,7 @@ def _block(block: Block) -> str:
             return _fenced(block.lines)
         case Fold():
             return "\n\n".join(map(_block, block.blocks))
-        case Bars() | Stacks() | Curves() | LayerPlot():
+        case Bars() | Stacks() | Curves() | Scatters() | LayerPlot():
             return ""
 
 
@@ -120,7 +123,7 @@ def _text(text: str) -> str:
 
 
 def _plain(piece: str) -> bool:
-    return bool(piece.strip()) and not set(piece) & set("<>&|\\\n")
+    return bool(piece.strip()) and not set(piece) & set("&|\\\n") and not TAG.search(piece)
 
 
 def escape(text: str) -> str:
@@ -128,4 +131,5 @@ def escape(text: str) -> str:
     text = re.sub(r"\s+", " ", printable(text))
     for character in "\\`*|[]":
         text = text.replace(character, f"\\{character}")
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    text = TAG.sub("&lt;", text.replace("&", "&amp;"))
+    return f"&gt;{text[1:]}" if text.startswith(">") else text

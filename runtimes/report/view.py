@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from runtimes.parity import MAX_RATIO, MEDIAN_RATIO
-from runtimes.report import classes, explained, footprint, timing, training, units
+from runtimes.report import chosen, classes, explained, footprint, timing, training, units
 from runtimes.report import headline as head
 from runtimes.report.blocks import (
     Block,
@@ -43,6 +43,7 @@ def view(inputs: Inputs) -> View:
             Section("artifacts", "Artifacts", tuple(_artifacts(inputs))),
             Section("verdicts", "Verdicts", tuple(_verdicts(inputs))),
             *_explanations(inputs),
+            *_choice(inputs),
             Section("latency", "Latency", tuple(timing.blocks(inputs))),
             Section("footprint", "Cold start and memory", tuple(footprint.blocks(inputs))),
             Section("agreement", "Agreement", tuple(_agreement(inputs))),
@@ -122,6 +123,13 @@ def _explanations(inputs: Inputs) -> Iterator[Section]:
     found = tuple(explained.blocks(inputs))
     if found:
         yield Section("explanations", "Explanations", found)
+
+
+def _choice(inputs: Inputs) -> Iterator[Section]:
+    """A section where something was benched."""
+    found = tuple(chosen.blocks(inputs))
+    if found:
+        yield Section("choice", "Which to deploy", found)
 
 
 def _said(word: str, figure: str) -> str:

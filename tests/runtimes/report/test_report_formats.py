@@ -133,7 +133,7 @@ def test_every_artifact_is_in_both(folder: Path, markdown: str, html: str) -> No
 
 
 def test_the_sections_come_in_their_order(markdown: str, html: str) -> None:
-    titles = ["PyTorch and Keras, side by side", "Artifacts", "Verdicts", "Latency"]
+    titles = ["PyTorch and Keras, side by side", "Artifacts", "Verdicts", "Which to deploy", "Latency"]
     titles += ["Cold start and memory", "Agreement", "Failures, notes and running it again"]
     if "flatten order" in markdown:
         titles.insert(3, "Explanations")
