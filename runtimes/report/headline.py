@@ -11,6 +11,7 @@ from runtimes.report import best, chosen, units
 from runtimes.report.blocks import Headline, Point, Tone
 from runtimes.report.inputs import STALE, BundleInputs, Inputs
 from runtimes.report.measured import measured
+from runtimes.rows import BenchRow, VerifyRow
 
 LISTED = 8
 REASON_LENGTH = 180
@@ -21,6 +22,9 @@ BAD = {"mismatch", "failed", "crashed", "timeout", NOT_EXPORTED}
 def problems(inputs: Inputs) -> tuple[Point, ...]:
     """Everything that is not a pass, exports first, then verdicts, then timings. Not run is never passed."""
     found = [point for step in (_exports, _verdicts, _timings) for b in inputs.bundles for point in step(b)]
+    found += [
+        point for b in inputs.bundles for name, there in b.targets.items() for point in _target(name, there)
+    ]
     return tuple(dict.fromkeys(found))
 
 
@@ -55,6 +59,10 @@ def _rest(inputs: Inputs, outcomes: Counter[str]) -> Iterator[str]:
     timings = [row.outcome for b in inputs.bundles if b.bench for row in b.bench.rows]
     if failed := sum(word in BAD for word in timings):
         yield f"{failed} of {len(timings)} timings failed"
+    for name, there in inputs.targets.items():
+        rows = [b.outcome(row) for b in there.bundles if b.verify for row in b.verify.rows]
+        if rows:
+            yield f"{rows.count('passed')} of {len(rows)} rows on {name}"
 
 
 def cut(reason: str, length: int = REASON_LENGTH) -> str:
@@ -118,6 +126,16 @@ def _timings(bundle: BundleInputs) -> Iterator[Point]:
         yield Point(f"{name} (timing, batch {units.join(list(dict.fromkeys(at)))})", word, reason)
 
 
+def _target(name: str, there: BundleInputs) -> Iterator[Point]:
+    """What went wrong on another machine. A runtime that it does not have is no problem."""
+    rows: list[VerifyRow | BenchRow] = list(there.verify.rows if there.verify else ())
+    rows += there.bench.rows if there.bench else ()
+    for row in rows:
+        if there.outcome(row) in BAD | {STALE}:
+            reason = row.reason or "the file has changed since: run it there again"
+            yield Point(f"{there.name(row)} on {name}", there.outcome(row), reason)
+
+
 def _facts(inputs: Inputs) -> Iterator[tuple[str, str]]:
     bundles = inputs.bundles
     yield from _speed(inputs)
@@ -135,7 +153,7 @@ def _facts(inputs: Inputs) -> Iterator[tuple[str, str]]:
     ]
     yield "Verified", _each(bundles, verified)
     yield "Benched", _each(bundles, benched)
-    yield from _machines(bundles)
+    yield from machines(bundles)
     yield "fwexport", ", ".join(sorted({b.manifest.fwexport for b in bundles}))
     yield "Versions", _versions(bundles)
 
@@ -168,7 +186,8 @@ def _each(bundles: tuple[BundleInputs, ...], words: list[str]) -> str:
     return "; ".join(f"{b.label}: {text}" for b, text in zip(bundles, words, strict=True))
 
 
-def _machines(bundles: tuple[BundleInputs, ...]) -> Iterator[tuple[str, str]]:
+def machines(bundles: tuple[BundleInputs, ...]) -> Iterator[tuple[str, str]]:
+    """Each machine in words, after what it was used for where there are several."""
     uses: dict[str, list[str]] = {}
     for bundle in bundles:
         for stage, result in (("verify", bundle.verify), ("bench", bundle.bench)):

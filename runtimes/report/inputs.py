@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import shlex
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import msgspec
@@ -27,6 +28,8 @@ from runtimes.rows import (
 
 STALE = "stale"
 FRAMEWORKS = ("torch", "keras", "onnx", "savedmodel")  # in this order, then the others
+# Where a bundle keeps what other machines found of it: TARGETS/NAME/verify.json and bench.json.
+TARGETS = "targets"
 HISTORY = Path("source") / "history.json"
 
 
@@ -60,7 +63,10 @@ class History:
 
 @dataclass(frozen=True)
 class BundleInputs:
-    """One bundle's files. ``label`` names it in every row; ``folder`` is how to type it in a shell."""
+    """One bundle's files. ``label`` names it in every row; ``folder`` is how to type it in a shell.
+
+    ``targets`` are the same bundle as other machines verified and benched it, by their names.
+    """
 
     label: str
     folder: str
@@ -68,6 +74,7 @@ class BundleInputs:
     verify: VerifyResult | None = None
     bench: BenchResult | None = None
     history: History | None = None
+    targets: Mapping[str, BundleInputs] = field(default_factory=dict)
 
     def name(self, row: VerifyRow | BenchRow) -> str:
         """``source/artifact/runtime/device/backend``, as in ``agreement.json``."""
@@ -89,6 +96,19 @@ class Inputs:
     parent: str
     bundles: tuple[BundleInputs, ...]
     agreement: Agreement | None = None
+
+    @property
+    def targets(self) -> dict[str, Inputs]:
+        """The bundles as each other machine verified and benched them, by its name."""
+        names = sorted({name for bundle in self.bundles for name in bundle.targets})
+        return {
+            name: replace(
+                self,
+                bundles=tuple(b.targets[name] for b in self.bundles if name in b.targets),
+                agreement=None,
+            )
+            for name in names
+        }
 
 
 def read(folder: Path) -> Inputs:
@@ -118,7 +138,7 @@ def _order(bundle: Bundle) -> tuple[int, str]:
 
 def _read_bundle(bundle: Bundle, shown: Path, frameworks: Counter[str]) -> BundleInputs:
     framework = bundle.manifest.source.framework
-    return BundleInputs(
+    here = BundleInputs(
         label=framework if frameworks[framework] == 1 else bundle.folder.name,
         folder=shlex.quote(str(shown)),
         manifest=bundle.manifest,
@@ -126,6 +146,13 @@ def _read_bundle(bundle: Bundle, shown: Path, frameworks: Counter[str]) -> Bundl
         bench=load_bench(bundle.folder / BENCH),
         history=_read_history(bundle.folder / HISTORY),
     )
+    folders = sorted(folder for folder in (bundle.folder / TARGETS).glob("*") if folder.is_dir())
+    there = {
+        folder.name: replace(here, verify=load_verify(folder / VERIFY), bench=load_bench(folder / BENCH))
+        for folder in folders
+    }
+    found = {name: target for name, target in there.items() if target.verify or target.bench}
+    return replace(here, targets=found)
 
 
 def _read_history(path: Path) -> History | None:

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 from runtimes.report.charts import Tick, linear_axis, spread
 
-WIDTH, HEIGHT = 420, 270
-LEFT, RIGHT, TOP, BOTTOM = 50, 18, 16, 40
+WIDTH, HEIGHT = 360, 250
+LEFT, RIGHT, TOP, BOTTOM = 46, 14, 18, 38
 LOG_FROM = 8  # largest over smallest value from which a linear scale would crowd the small ones
 LABELS = 6
 

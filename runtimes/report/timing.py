@@ -74,7 +74,7 @@ def _columns(rows: Sequence[Measured]) -> list[tuple[Column, Cells]]:
     if len({one.row.precision for one in rows}) > 1:
         columns.append((Column("precision"), lambda one, scope, _: one.row.precision))
     columns += [
-        (Column("timing", "outcome"), _state),
+        (Column("timing", "outcome"), state),
         (Column("verdict", "outcome"), lambda one, scope, _: one.row.verdict),
         (Column("p90 bound", "number"), _figure(lambda found: units.milliseconds(found.p90_bound_s))),
         (Column("p99 ms", "number"), _figure(lambda found: units.milliseconds(found.p99_s))),
@@ -95,7 +95,8 @@ def _rate(one: Measured, scope: str, latency: Latency | None) -> str:
     return units.rate(one.row.batch / latency.mean_s if latency.mean_s else None)
 
 
-def _state(one: Measured, scope: str, latency: Latency | None) -> str:
+def state(one: Measured, scope: str, latency: Latency | None) -> str:
+    """The outcome of a row that did not pass; of the others the flags, or that the timing is stable."""
     if one.outcome != "passed":
         return one.outcome
     if latency is None:
@@ -122,7 +123,7 @@ def _p50(one: Measured) -> tuple[bool, float]:
 def _plot(batch: int, rows: Sequence[Measured]) -> Iterator[Block]:
     scopes = _has_scopes(rows)
     figures = [
-        _bar(one, f"{one.name}, {scope}" if scopes else one.name, _state(one, scope, latency), latency)
+        _bar(one, f"{one.name}, {scope}" if scopes else one.name, state(one, scope, latency), latency)
         for one in sorted(rows, key=_p50)
         if one.row.batch == batch
         for scope, latency in one.scopes

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from runtimes.parity import MAX_RATIO, MEDIAN_RATIO
-from runtimes.report import chosen, classes, explained, footprint, timing, training, units
+from runtimes.report import chosen, classes, explained, footprint, targets, timing, training, units
 from runtimes.report import headline as head
 from runtimes.report.blocks import (
     Block,
@@ -46,6 +46,7 @@ def view(inputs: Inputs) -> View:
             *_choice(inputs),
             Section("latency", "Latency", tuple(timing.blocks(inputs))),
             Section("footprint", "Cold start and memory", tuple(footprint.blocks(inputs))),
+            *targets.sections(inputs),
             Section("agreement", "Agreement", tuple(_agreement(inputs))),
             Section("notes", "Failures, notes and running it again", tuple(_notes(inputs))),
         ),
