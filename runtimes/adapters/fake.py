@@ -2,9 +2,11 @@
 
     {"inputs": [TensorSpec], "outputs": [TensorSpec], "weights": [[..]], "does": "", "seconds": 0.0, "sleep": Sleep}
 
-It computes ``x.reshape(n, -1) @ weights`` in float32. ``does``: crash, exit, hang, missing or raise; or it answers
-otherwise in a batch, the second time (again), or on one thread (threads). A bound run takes ``seconds``: slept without
-a ``sleep``, else as ``sleep`` says, so that statistics on times can be held against a truth that is known.
+It computes ``x.reshape(n, -1) @ weights`` in float32. ``does``: crash (or large: with more than 8 samples alone), exit,
+hang, missing or raise; or it answers otherwise in a batch, the second time (again), or on one thread (threads); or a
+thread of it never rests (spin). A bound run takes ``seconds``, and ``sample_seconds`` more for each sample: slept
+without a ``sleep``, else as ``sleep`` says, so that statistics on times can be held against a truth that is known.
+Where the environment has FWEXPORT_FAKE_GPU there is a GPU too, and ``copy_seconds`` is what copies to and from it take.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ from __future__ import annotations
 import math
 import os
 import signal
+import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -29,6 +32,8 @@ FORMATS = ("fake",)
 DEVICES = {"cpu": ("fake",), "gpu": ("fake",)}
 PRECISIONS = ("float32",)
 THREADS: Literal["session", "process"] = "session"
+
+GPU = "FWEXPORT_FAKE_GPU"
 
 
 @dataclass(frozen=True)
@@ -60,12 +65,14 @@ class FakeFile:
     weights: list[list[float]]
     does: str = ""
     seconds: float = 0.0
+    sample_seconds: float = 0.0
+    copy_seconds: float = 0.0
     sleep: Sleep | None = None
 
 
 def check(device: str) -> str | None:
-    """It has no GPU."""
-    return None if device == "cpu" else "the fake runtime has no GPU: buy one"
+    """It has no GPU, unless the environment says so."""
+    return None if device == "cpu" or os.environ.get(GPU) else "the fake runtime has no GPU: buy one"
 
 
 def versions() -> dict[str, str]:
@@ -84,12 +91,14 @@ def load(path: Path, device: str, options: SessionOptions) -> Session:
     found = _read(path)
     if found.does == "missing":
         import a_library_that_no_one_has  # type: ignore[import-not-found]  # noqa: F401
-    return _Session(found, options.threads or 2)
+    if found.does == "spin":
+        threading.Thread(target=_spin, daemon=True).start()
+    return _Session(found, device, options.threads or 2)
 
 
 class _Session(Session):
-    def __init__(self, file: FakeFile, threads: int) -> None:
-        self._file = file
+    def __init__(self, file: FakeFile, device: str, threads: int) -> None:
+        self._file, self._device = file, device
         self.inputs, self.outputs = file.inputs, file.outputs
         self.threads = threads
         self._answered: set[bytes] = set()
@@ -97,19 +106,22 @@ class _Session(Session):
         self._pace = _Pace(file.seconds, file.sleep) if file.sleep else None
 
     def run(self, feeds: Feeds) -> dict[str, Array]:
-        self._misbehave()
         x = feeds[self.inputs[0].name]
+        self._misbehave(len(x))
+        if self._device != "cpu":
+            time.sleep(self._file.seconds + self._file.sample_seconds * len(x) + self._file.copy_seconds)
         y = x.reshape(len(x), -1).astype(np.float32) @ self._weights
         return {self.outputs[0].name: y + self._error(x)}
 
     def prove(self) -> str:
-        return "fake cpu"
+        return f"fake {self._device}"
 
     def bind(self, feeds: Feeds) -> Callable[[], None]:
-        seconds, pace = self._file.seconds, self._pace
+        count = len(feeds[self.inputs[0].name])
+        seconds, pace = self._file.seconds + self._file.sample_seconds * count, self._pace
 
         def call() -> None:
-            self._misbehave()
+            self._misbehave(count)
             if pace:
                 pace.spin()
             elif seconds:
@@ -132,9 +144,9 @@ class _Session(Session):
         wrong = {"batch": 1 < len(x) < 4, "again": seen and len(x) > 7, "threads": self.threads == 1}
         return np.float32(wrong.get(self._file.does, False))
 
-    def _misbehave(self) -> None:
+    def _misbehave(self, count: int) -> None:
         match self._file.does:
-            case "crash":
+            case "crash" | "large" if self._file.does == "crash" or count > 8:
                 os.kill(os.getpid(), signal.SIGSEGV)
             case "exit":
                 os._exit(3)
@@ -190,6 +202,11 @@ class _Pace:
         if sleep.kind != "constant":
             factor *= np.exp(self._random.normal(0, sleep.spread, n))
         return np.rint(factor * self._round_s * 1e9).astype(np.int64)
+
+
+def _spin() -> None:
+    while True:
+        pass
 
 
 def _read(path: Path) -> FakeFile:

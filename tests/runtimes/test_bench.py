@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
 
+import click
 import numpy as np
+import psutil
 import pytest
 
+from exporter.cli import cli
 from runtimes import times
 from runtimes.bench import BenchOptions, bench, cases, verdict_of
 from runtimes.bundle import open_bundle
 from runtimes.errors import UsageError
 from runtimes.pool import cells
-from runtimes.rows import VerifyRow, exit_code, load_bench
+from runtimes.rows import BenchRow, VerifyRow, exit_code, load_bench
 from tests.fake_bundle import fake_bundle, fake_runtime
 
 __all__ = ["fake_runtime"]
@@ -78,6 +82,55 @@ def test_a_batch_that_kills_its_child_leaves_the_other_rows(tmp_path: Path) -> N
     folder = found.rows[0].reason.rpartition("< ")[2].removesuffix("/calls.jsonl")
     assert (Path(folder) / "calls.jsonl").read_text().count("open_session") == 1
     shutil.rmtree(folder)
+
+
+def test_an_interruption_leaves_the_rows_that_were_done_with_their_times(bundle: Path) -> None:
+    def interrupt(row: BenchRow) -> None:
+        raise KeyboardInterrupt
+
+    before = psutil.Process().children()
+    with pytest.raises(KeyboardInterrupt):
+        bench(bundle, QUICK, interrupt)
+    saved = load_bench(bundle / "bench.json")
+    assert saved is not None
+    (row,) = saved.rows
+    assert times.load(bundle / times.TIMES, times.name(row)) is not None
+    assert psutil.Process().children() == before
+
+
+def test_strict_ends_with_3_when_a_timing_was_not_stable(tmp_path: Path) -> None:
+    drift = {"kind": "drift", "apart": 0.5, "simulated": True, "seed": 0}
+    asked = [
+        "bench",
+        str(fake_bundle(tmp_path / "b", seconds=0.001, sleep=drift)),
+        "--time",
+        "quick",
+        "--batch",
+        "1",
+    ]
+    assert cli([*asked, "--rounds", "4"], standalone_mode=False) == 0
+    assert cli([*asked, "--rounds", "4", "--strict"], standalone_mode=False) == 3
+
+
+def test_lists_may_be_written_with_commas(bundle: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    asked = [
+        "bench",
+        str(bundle),
+        "--time",
+        "quick",
+        "--rounds",
+        "1",
+        "--threads",
+        "1,2",
+        "--batch",
+        "8,2",
+        "--json",
+    ]
+    assert cli(asked, standalone_mode=False) == 0
+    rows = json.loads(capsys.readouterr().out)["rows"]
+    assert [(row["threads"], row["batch"]) for row in rows] == [(1, 2), (1, 8), (2, 2), (2, 8)]
+    with pytest.raises(click.BadParameter, match="'0' is not a whole number from 1 on"):
+        cli(["bench", str(bundle), "--threads", "1,0"], standalone_mode=False)
 
 
 def test_cases_are_every_combination_that_was_asked_for(bundle: Path) -> None:

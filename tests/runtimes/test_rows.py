@@ -48,6 +48,9 @@ def test_what_was_asked_for_by_name_must_be_there() -> None:
     assert exit_code(rows) == 0
     assert exit_code(rows, devices=["cuda"]) == exit_code(rows, devices=["gpu"]) == 6
     assert exit_code(rows, devices=["cpu"]) == 0
+    lacks_threads = replace(ROW, runtime="tfjs", outcome="unavailable")
+    assert exit_code([ROW, lacks_threads], devices=["cpu"]) == 0
+    assert exit_code([ROW, lacks_threads], devices=["cpu"], runtimes=["tfjs"]) == 6
     assert exit_code(rows, runtimes=["onnxruntime"]) == 6
 
 
