@@ -1,28 +1,34 @@
-"""The machine as a measurement sees it: cores, memory, GPUs, load, versions. Reads; never sets."""
+"""The machine as a measurement finds it: cores, memory, GPUs, how it is set up, versions. Reads; never sets."""
 
 from __future__ import annotations
 
 import os
 import platform
-import shutil
-import subprocess
-from dataclasses import dataclass, field
-from functools import cache
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
 from importlib import metadata
 from pathlib import Path
 
+from runtimes.doubts import Doubt as Doubt
+from runtimes.environment import cpu, gpu
+from runtimes.environment.cgroup import quota_cores
+from runtimes.environment.counters import HOT_C
+from runtimes.environment.gpu import Gpu
+from runtimes.environment.variables import doubtful, recorded
 
-@dataclass(frozen=True)
-class Doubt:
-    """One thing that makes figures doubtful: its kind, for programs, and a sentence with the values seen."""
-
-    kind: str
-    text: str
+# Cores of one kind differ by a few per cent in their highest clock; little cores by far more.
+CORE_SPEED_SHARE = 0.9
 
 
 @dataclass(frozen=True)
 class Machine:
-    """What may have shaped the figures of a run. ``doubts`` are what is wrong with it at its start."""
+    """What may have shaped the figures of a run. ``doubts`` are what is wrong with it at its start.
+
+    ``cores`` are the logical ones that this process may use, of the machine's ``cores_total``, and ``quota_cores`` what its
+    control groups leave it of them. ``governor`` has every kind that those cores have. ``inside`` says what lies between
+    the process and the metal. ``variables`` are the environment variables that may shape speed or results, ``graphics`` the
+    GPUs as they were when first looked at. None is what the system does not tell.
+    """
 
     cpu: str
     cores: int
@@ -33,61 +39,91 @@ class Machine:
     governor: str | None
     gpus: tuple[str, ...]
     doubts: tuple[Doubt, ...] = field(default=())
+    cores_total: int = 0
+    quota_cores: float | None = None
+    smt: bool | None = None
+    turbo: bool | None = None
+    clock_mhz: float | None = None
+    max_clock_mhz: float | None = None
+    hottest_c: float | None = None
+    on_battery: bool | None = None
+    inside: tuple[str, ...] = ()
+    variables: dict[str, str] = field(default_factory=dict)
+    graphics: tuple[Gpu, ...] = ()
 
 
 def same(one: Machine, other: Machine) -> bool:
-    """Whether two results come from one machine, as far as it can be told."""
+    """Whether two results come from one machine, as far as it can be told: by what does not change from run to run."""
     return (one.cpu, one.cores, one.system, one.gpus) == (other.cpu, other.cores, other.system, other.gpus)
 
 
-def describe() -> Machine:
-    """This machine, now."""
+def describe(root: Path = Path("/")) -> Machine:
+    """This machine, now; ``root`` is where its /proc and /sys lie."""
     import psutil
 
-    cores = cores_allowed()
-    load = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
-    governor = _read(Path("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"))
-    doubts = []
-    if load > cores:
-        doubts.append(Doubt("load", f"other programs were running: load {load:.1f} on {cores} cores"))
-    if governor not in (None, "performance"):
-        doubts.append(
-            Doubt("governor", f"the CPU governor is {governor!r}: clocks change during the measurement")
-        )
-    return Machine(
-        cpu=_cpu_model(),
-        cores=cores,
+    allowed = cpu.allowed()
+    clocks = cpu.clocks_mhz(allowed, root)
+    found = Machine(
+        cpu=cpu.model(root),
+        cores=cpu.cores_allowed(root),
         memory_bytes=psutil.virtual_memory().total,
         system=platform.platform(),
         python=platform.python_version(),
-        load_1m=round(load, 2),
-        governor=governor,
+        load_1m=round(os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0, 2),
+        governor=", ".join(cpu.governors(allowed, root)) or None,
         gpus=gpus(),
-        doubts=tuple(doubts),
+        cores_total=os.cpu_count() or 1,
+        quota_cores=quota_cores(root),
+        smt=cpu.smt(root),
+        turbo=cpu.turbo(root),
+        clock_mhz=clocks and clocks[0],
+        max_clock_mhz=clocks and clocks[1],
+        hottest_c=cpu.hottest_c(root),
+        on_battery=cpu.on_battery(root),
+        inside=cpu.inside(root),
+        variables=recorded(os.environ),
+        graphics=gpu.known(),
     )
+    return replace(found, doubts=tuple(_doubts(found, cpu.speeds(allowed, root))))
+
+
+def _doubts(machine: Machine, speeds: tuple[int, ...]) -> Iterator[Doubt]:
+    """What is wrong with the way that the machine is set up."""
+    if machine.governor not in (None, "performance"):
+        yield Doubt(
+            "governor",
+            f"the CPU governor is {machine.governor}, not performance: clocks follow the load, with a delay",
+        )
+    if machine.turbo:
+        yield Doubt(
+            "turbo",
+            "turbo is on: clocks depend on the temperature and on how many cores work",
+        )
+    if speeds and min(speeds) < CORE_SPEED_SHARE * max(speeds):
+        yield Doubt(
+            "cores",
+            f"the cores are of different speeds ({', '.join(map(str, speeds))} in the system's units): the time of a run "
+            "depends on where it lands",
+        )
+    if machine.hottest_c is not None and machine.hottest_c >= HOT_C:
+        yield Doubt(
+            "temperature",
+            f"the processor is at {machine.hottest_c:.0f} °C: from about {HOT_C:.0f} on it may slow down",
+        )
+    if machine.on_battery:
+        yield Doubt("battery", "the machine runs on its battery: it may save power")
+    for setting, does in doubtful(machine.variables):
+        yield Doubt("environment", f"{setting} is set: {does}")
 
 
 def cores_allowed() -> int:
-    """Cores that this process may use: affinity, cut by the cgroup quota."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    quota = (_read(Path("/sys/fs/cgroup/cpu.max")) or "max").split()
-    if quota[0] != "max":
-        cores = min(cores, max(1, int(quota[0]) // int(quota[1])))
-    return cores
+    """Cores that this process may use: affinity, cut by the quota of its control groups."""
+    return cpu.cores_allowed()
 
 
-@cache
 def gpus() -> tuple[str, ...]:
     """Names of the NVIDIA GPUs, as the driver's own tool lists them; no framework is imported."""
-    tool = shutil.which("nvidia-smi")
-    if tool is None:
-        return ()
-    try:
-        command = [tool, "--query-gpu=name", "--format=csv,noheader"]
-        listed = subprocess.run(command, capture_output=True, text=True, timeout=20, check=True).stdout
-    except (OSError, subprocess.SubprocessError):
-        return ()
-    return tuple(line.strip() for line in listed.splitlines() if line.strip())
+    return tuple(found.name for found in gpu.known())
 
 
 def versions_of(*distributions: str) -> dict[str, str]:
@@ -99,17 +135,3 @@ def versions_of(*distributions: str) -> dict[str, str]:
         except metadata.PackageNotFoundError:
             continue
     return found
-
-
-def _cpu_model() -> str:
-    for line in (_read(Path("/proc/cpuinfo")) or "").splitlines():
-        if line.startswith("model name"):
-            return line.split(":", 1)[1].strip()
-    return platform.processor() or platform.machine()
-
-
-def _read(path: Path) -> str | None:
-    try:
-        return path.read_text().strip()
-    except OSError:
-        return None

@@ -1,0 +1,48 @@
+"""What happens on the machine while it measures: watched from the start of a measurement to its end. Reads; never sets.
+
+The modules beside this one read one thing each, from files or by the driver's tool; what they decide is pure.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from runtimes.doubts import Doubt
+from runtimes.environment import counters, gpu
+from runtimes.environment.gpu import Gpu
+
+
+class Watch:
+    """A measurement under way. Ask for its doubts before its child processes end.
+
+    What a child's own child computed is lost with it, and would then count as the work of others.
+    """
+
+    def __init__(self, root: Path = Path("/")) -> None:
+        self._root = root
+        self._looks: list[Gpu] = []
+        self._has_gpus = bool(gpu.known())
+        ours = {os.getpid(), *(child.pid for child in counters.children())} if self._has_gpus else set()
+        self._gpu_doubts = tuple(
+            gpu.doubts_before(gpu.gpus(), gpu.processes(), ours) if self._has_gpus else ()
+        )
+        self._before = counters.read(root)
+
+    def look(self) -> None:
+        """Read the GPUs while they still have the clocks of their work: right after a measurement on one."""
+        if self._has_gpus:
+            self._looks += gpu.gpus()
+
+    def doubts(self) -> tuple[Doubt, ...]:
+        """What happened since this watch began that makes the figures doubtful."""
+        return (
+            *counters.doubts(self._before, counters.read(self._root)),
+            *self._gpu_doubts,
+            *gpu.doubts_during(self._looks),
+        )
+
+
+def watch(root: Path = Path("/")) -> Watch:
+    """Begin to watch this machine; ``root`` is where its /proc and /sys lie."""
+    return Watch(root)
