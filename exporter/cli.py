@@ -29,6 +29,7 @@ _SHORT = {
     "schema": "Print the JSON Schema of what fwexport writes.",
     "inspect": "Show inputs, outputs, operators and metadata of a model file.",
     "doctor": "Which runtimes and devices are here, and how to get the others.",
+    "serve": "The other end of --target: ssh starts it.",
 }
 
 

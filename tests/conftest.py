@@ -7,9 +7,11 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from sshd import Sshd, missing, sshd
 
 FORMATS = ("keras", "onnx", "savedmodel", "tfjs", "tflite", "torchscript")
 
@@ -35,6 +37,15 @@ def job(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, objec
 def bundles(job: tuple[Path, dict[str, object]]) -> dict[str, Path]:
     """The two bundles, with all six artifacts each. Read them; to change one, take ``own_bundle``."""
     return {"torch": job[0] / "torch", "keras": job[0] / "keras"}
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sshd]:
+    """An sshd on 127.0.0.1."""
+    if (reason := missing()) is not None:
+        pytest.skip(reason)
+    with sshd(tmp_path_factory.mktemp("sshd")) as running:
+        yield running
 
 
 @pytest.fixture

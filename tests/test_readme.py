@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from conftest import fwexport
 from PIL import Image
+from sshd import Sshd
 
 README = (Path(__file__).parent.parent / "README.md").read_text()
 # Each command with its exit code, 0 where no comment beside it names one.
@@ -22,6 +23,7 @@ COMMANDS = [
     for line in block.splitlines()
     if line.startswith(("fwexport ", "python "))
 ]
+DEVICE = "ssh:pi@raspberrypi"
 EXPLANATION = re.findall(r"^  (?:first layer|likely cause).*$", README, re.M)
 FILES = re.findall(r"```python\n# (\S+)\n(.*?)```", README, re.S)
 
@@ -55,12 +57,21 @@ def test_the_readme_has_commands() -> None:
 @pytest.mark.parametrize(
     ("command", "code"), [pytest.param(*each, id=" ".join(each[0])) for each in COMMANDS]
 )
-def test_a_command_of_the_readme_works(folder: Path, command: list[str], code: int) -> None:
-    """In the README's order: what one writes, a later one reads."""
+def test_a_command_of_the_readme_works(
+    folder: Path, command: list[str], code: int, request: pytest.FixtureRequest
+) -> None:
+    """In the README's order: what one writes, a later one reads. The device of the README is this machine."""
+    environment = {}
+    if DEVICE in command:
+        server: Sshd = request.getfixturevalue("server")
+        command = [server.target if word == DEVICE else word for word in command]
+        fwexport_there = ["env", f"XDG_CACHE_HOME={folder}/cache", sys.executable, "-P", "-m", "exporter.cli"]
+        command += ["--remote-command", shlex.join(fwexport_there)]
+        environment = {"FWEXPORT_SSH_OPTIONS": server.options}
     if command[0] == "python":
         subprocess.run([sys.executable, *command[1:]], cwd=folder, check=True, timeout=300)
         return
-    done = fwexport(*command[1:], cwd=folder)
+    done = fwexport(*command[1:], cwd=folder, **environment)
     assert done.returncode == code, done.stderr
     assert done.stdout
     if "--explain" in command:

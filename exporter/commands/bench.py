@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from exporter import options
+from exporter import on_target, options
 
 if TYPE_CHECKING:
+    from exporter.console import Stage
+    from runtimes.bench import BenchOptions
+    from runtimes.remote import Target
     from runtimes.requirements import Requirement
     from runtimes.rows import BenchResult, BenchRow, VerifyRow
 
 
-@click.command("bench")
+@click.command("bench", cls=on_target.Command)
 @options.cells
 @click.option(
     "--batch",
@@ -73,6 +76,7 @@ if TYPE_CHECKING:
     help="Judge each row by limits, and name the one to deploy; exit 1 when none keeps them all. Metrics: p50_ms p90_ms "
     "p99_ms mean_ms per_s load_ms first_ms cold_ms size_mb peak_mb added_mb gpu_mb accuracy top1.",
 )
+@on_target.options
 @options.as_json
 def command(
     folder: Path,
@@ -89,6 +93,8 @@ def command(
     processes: int,
     strict: bool,
     required: tuple[str, ...],
+    target: Target | None,
+    remote_command: str | None,
     as_json: bool,
 ) -> int:
     """How fast does every artifact of BUNDLE run, here?
@@ -102,35 +108,35 @@ def command(
     from exporter.console import Steps, print_json
     from exporter.console_bench import print_bench
     from exporter.console_choice import print_choice
-    from runtimes.bench import BenchOptions, bench
-    from runtimes.bundle import find_bundles
+    from runtimes.bench import BenchOptions
     from runtimes.choice import choose
     from runtimes.requirements import parse
-    from runtimes.rows import exit_code, joined
+    from runtimes.rows import BenchResult, exit_code, joined
 
     requirements = parse(required)
+    chosen = BenchOptions(
+        devices=devices,
+        formats=formats,
+        runtimes=runtimes,
+        batches=batches,
+        threads=threads,
+        precisions=precisions,
+        time=time,
+        rounds=rounds or 0,
+        processes=processes,
+        sweep=sweep,
+    )
     results: list[BenchResult] = []
     verdicts: list[VerifyRow] = []
     with Steps() as steps, steps.stage("bench") as stage:
-        for bundle in find_bundles(folder):
-            place = out and (out / bundle.folder.name if bundle.folder != folder else out)
-            chosen = BenchOptions(
-                devices=devices,
-                formats=formats,
-                runtimes=runtimes,
-                batches=batches,
-                threads=threads,
-                precisions=precisions,
-                time=time,
-                rounds=rounds or 0,
-                processes=processes,
-                sweep=sweep,
-                out=place,
-            )
-            result = bench(bundle.folder, chosen, lambda row: stage.step(_name(row)), stage.describe)
+        for measured, place, result in (
+            on_target.results(target, folder, out, BenchResult, steps)
+            if target
+            else _bundles(folder, out, chosen, stage)
+        ):
             results.append(result)
             if requirements:
-                verdicts += _judge(bundle.folder, place or bundle.folder, result, requirements)
+                verdicts += _judge(measured, place, result, requirements)
     found = joined(results)
     if requirements:
         found = replace(found, choice=choose(found.rows, verdicts, requirements))
@@ -145,6 +151,23 @@ def command(
     if unfit and code != 5:
         return 1
     return code or (3 if strict and any(row.stable is False for row in found.rows) else 0)
+
+
+def _bundles(
+    folder: Path, out: Path | None, chosen: BenchOptions, stage: Stage
+) -> Iterator[tuple[Path, Path, BenchResult]]:
+    """Each bundle in ``folder``, where its results are written, and its results."""
+    from runtimes.bench import bench
+    from runtimes.bundle import find_bundles
+
+    for bundle in find_bundles(folder):
+        place = bundle.folder
+        if out is not None:
+            place = out / bundle.folder.name if bundle.folder != folder else out
+        result = bench(
+            bundle.folder, replace(chosen, out=place), lambda row: stage.step(_name(row)), stage.describe
+        )
+        yield bundle.folder, place, result
 
 
 def _judge(

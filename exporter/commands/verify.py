@@ -7,14 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from exporter import options
+from exporter import on_target, options
 
 if TYPE_CHECKING:
     from exporter.console import Stage
+    from runtimes.remote import Target
     from runtimes.rows import VerifyResult, VerifyRow
 
 
-@click.command("verify")
+@click.command("verify", cls=on_target.Command)
 @options.cells
 @click.argument("file", required=False, type=click.Path(path_type=Path))
 @click.option(
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     help="Say of each mismatch at which layer it begins, and why. Opens the source in its own framework.",
 )
 @options.pair
+@on_target.options
 @options.ci_files
 @options.as_json
 def command(
@@ -33,6 +35,8 @@ def command(
     runtimes: tuple[str, ...],
     out: Path | None,
     explain: bool,
+    target: Target | None,
+    remote_command: str | None,
     junit: Path | None,
     markdown: Path | None,
     as_json: bool,
@@ -49,11 +53,16 @@ def command(
     """
     from exporter.console import Steps, print_json, print_notes, print_verify
     from runtimes.report.suite import Suite, make_folders, write_files
-    from runtimes.rows import asked_for, exit_code, joined
+    from runtimes.rows import VerifyResult, asked_for, exit_code, joined
 
     make_folders(junit, markdown)
     with Steps() as steps, steps.stage("verify") as stage:
-        if file is None:
+        if target is not None:
+            on_target.refuse(file, explain)
+            options.check_one_path()
+            there = on_target.results(target, folder, out, VerifyResult, steps)
+            found = {bundle.resolve().name: result for bundle, _, result in there}
+        elif file is None:
             options.check_one_path()
             found = _bundles(folder, devices, formats, runtimes, out, explain, stage)
         else:

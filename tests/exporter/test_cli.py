@@ -32,6 +32,7 @@ COMMANDS = [
     "schema",
     "inspect",
     "doctor",
+    "serve",
 ]
 
 
