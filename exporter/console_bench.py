@@ -16,6 +16,8 @@ LEGEND = (
     "+MB: memory added above the runtime's library."
 )
 
+NAMED = 4  # the most rows that a flag is said to be of by name
+
 
 def print_bench(rows: Sequence[BenchRow], doubts: Sequence[Doubt] = ()) -> None:
     """The latencies as a table, each reason below it; doubts about the machine as warnings."""
@@ -47,15 +49,18 @@ def print_bench(rows: Sequence[BenchRow], doubts: Sequence[Doubt] = ()) -> None:
 
 
 def _places(rows: Sequence[BenchRow]) -> list[str]:
-    """The runtime of each row, with its threads and precision where they are not the same in all."""
-    several_threads = len({row.threads for row in rows}) > 1
-    several_precisions = len({row.precision for row in rows}) > 1
-    return [
-        where(row)
-        + (f" x{row.threads}" if several_threads else "")
-        + (f" {row.precision}" if several_precisions else "")
-        for row in rows
-    ]
+    """The runtime of each row, with its threads and precision where one artifact was measured with several."""
+    places = [where(row) for row in rows]
+    for detail in (lambda row: f"x{row.threads}", lambda row: row.precision):
+        found: dict[tuple[str, ...], set[str]] = {}
+        for row, place in zip(rows, places, strict=True):
+            found.setdefault((row.source, row.artifact, str(row.batch), place), set()).add(detail(row))
+        shared = {name for name, words in found.items() if len(words) > 1}
+        places = [
+            f"{place} {detail(row)}" if (row.source, row.artifact, str(row.batch), place) in shared else place
+            for row, place in zip(rows, places, strict=True)
+        ]
+    return places
 
 
 def _figures(latency: Latency | None, per_s: float | None, stable: bool | None = None) -> tuple[str, ...]:
@@ -91,4 +96,5 @@ def _flagged(rows: Sequence[BenchRow], places: Sequence[str]) -> Iterator[str]:
                     sizes.setdefault(name, []).append(str(row.batch))
         if sizes:
             named = "; ".join(f"{name}, batch {units.join(found)}" for name, found in sizes.items())
-            yield f"~ {flag}: {meaning}: {named}"
+            many = f"{sum(map(len, sizes.values()))} of {len(rows)} rows"
+            yield f"~ {flag}: {meaning}: {named if len(sizes) <= NAMED else many}"

@@ -20,6 +20,8 @@ MEANINGS: Mapping[Flag, str] = {
     "not warm": "its warm-up was cut short before the times had settled: figures of longer runs may be lower",
 }
 
+NAMED = 8  # the most rows that a flag is said to be of by name
+
 
 def of_the_machine(inputs: Inputs) -> Iterator[Block]:
     """What was wrong with the machine before and while it measured."""
@@ -48,13 +50,17 @@ def of_the_figures(rows: Sequence[Measured]) -> Iterator[Block]:
             for flag in latency.flags if latency else ():
                 flagged[flag].setdefault(name, []).append(str(one.row.batch))
     points = tuple(
-        Point(flag, "", f"{MEANINGS[flag]}. {_listed(names)}") for flag, names in flagged.items() if names
+        Point(flag, "", f"{MEANINGS[flag]}. {_listed(names, rows)}")
+        for flag, names in flagged.items()
+        if names
     )
     if points:
         yield Points("Timings that are doubtful", points)
 
 
-def _listed(names: Mapping[str, list[str]]) -> str:
+def _listed(names: Mapping[str, list[str]], rows: Sequence[Measured]) -> str:
+    if len(names) > NAMED:
+        return f"It is so in {sum(map(len, names.values()))} of {len(rows)} rows."
     return "; ".join(
         f"`{name.replace('`', chr(39))}` at batch {units.join(sizes)}" for name, sizes in names.items()
     )

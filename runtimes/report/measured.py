@@ -20,7 +20,7 @@ COMPUTE, END_TO_END = "compute", "end to end"
 @dataclass(frozen=True)
 class Measured:
     """One row, its bundle and its bundle's number. ``name`` is ``source/artifact/runtime/device/backend``, and after
-    commas its threads and precision where several were measured.
+    commas its threads and precision where it was measured with several.
     """
 
     series: int
@@ -56,14 +56,17 @@ def measured(inputs: Inputs) -> tuple[Measured, ...]:
 
 
 def named(rows: Iterable[Measured]) -> tuple[Measured, ...]:
-    """The rows, their details added to their names where one name at one batch stands for several."""
+    """The rows, their details added to those names that stand for several rows of one batch."""
     every = tuple(rows)
     for detail in _DETAILS:
         values: dict[tuple[str, int], set[str]] = {}
         for one in every:
             values.setdefault((one.name, one.row.batch), set()).add(detail(one.row))
-        if any(len(found) > 1 for found in values.values()):
-            every = tuple(replace(one, name=f"{one.name}, {detail(one.row)}") for one in every)
+        shared = {name for (name, _), found in values.items() if len(found) > 1}
+        every = tuple(
+            replace(one, name=f"{one.name}, {detail(one.row)}") if one.name in shared else one
+            for one in every
+        )
     return every
 
 

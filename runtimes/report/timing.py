@@ -68,14 +68,14 @@ def _columns(rows: Sequence[Measured]) -> list[tuple[Column, Cells]]:
         (Column("interval", "number"), _figure(lambda found: units.interval_ms(found.p90_interval))),
         (Column("n", "number"), lambda one, scope, latency: units.count(latency.n if latency else 0)),
         (Column("samples/s", "number"), _rate),
+        (Column("timing", "outcome"), state),
+        (Column("verdict", "outcome"), lambda one, scope, _: one.row.verdict),
     ]
     if len({one.row.threads for one in rows}) > 1:
         columns.append((Column("threads", "number"), lambda one, scope, _: units.count(one.row.threads)))
     if len({one.row.precision for one in rows}) > 1:
         columns.append((Column("precision"), lambda one, scope, _: one.row.precision))
     columns += [
-        (Column("timing", "outcome"), state),
-        (Column("verdict", "outcome"), lambda one, scope, _: one.row.verdict),
         (Column("p90 bound", "number"), _figure(lambda found: units.milliseconds(found.p90_bound_s))),
         (Column("p99 ms", "number"), _figure(lambda found: units.milliseconds(found.p99_s))),
         (Column("interval", "number"), _figure(lambda found: units.interval_ms(found.p99_interval))),
@@ -121,9 +121,13 @@ def _p50(one: Measured) -> tuple[bool, float]:
 
 
 def _plot(batch: int, rows: Sequence[Measured]) -> Iterator[Block]:
-    scopes = _has_scopes(rows)
     figures = [
-        _bar(one, f"{one.name}, {scope}" if scopes else one.name, state(one, scope, latency), latency)
+        _bar(
+            one,
+            f"{one.name}, {scope}" if one.row.end_to_end else one.name,
+            state(one, scope, latency),
+            latency,
+        )
         for one in sorted(rows, key=_p50)
         if one.row.batch == batch
         for scope, latency in one.scopes

@@ -77,13 +77,21 @@ def test_doubts_about_the_machine_are_warnings_each_once(capsys: pytest.CaptureF
 
 
 def test_threads_and_precision_show_where_they_differ(capsys: pytest.CaptureFixture[str]) -> None:
-    out, _ = shown(capsys, ROW, replace(ROW, threads=1, artifact="onnx"))
-    assert "torchscript x2" in out
-    assert "torchscript x1" in out
+    out, _ = shown(capsys, ROW, replace(ROW, threads=1), replace(ROW, artifact="onnx"))
+    assert "keras/torchscript torchscript x2" in out
+    assert "keras/torchscript torchscript x1" in out
     assert "float32" not in out
-    out, _ = shown(capsys, ROW, replace(ROW, precision="tf32", artifact="onnx"))
+    out, _ = shown(capsys, ROW, replace(ROW, precision="tf32"))
     assert "x2" not in out
-    assert cells(out, "keras/onnx")[1:3] == ["torchscript", "tf32"]
+    assert "keras/torchscript torchscript tf32" in out
+    out, _ = shown(capsys, ROW, replace(ROW, artifact="tfjs", threads=1))
+    assert "x1" not in out
+
+
+def test_many_rows_of_one_flag_are_counted(capsys: pytest.CaptureFixture[str]) -> None:
+    cold = replace(SURE, flags=("not warm",))
+    out, _ = shown(capsys, ROW, *[replace(ROW, artifact=f"a{i}", compute=cold) for i in range(5)])
+    assert "may be lower: 5 of 6 rows" in " ".join(out.split())
 
 
 def test_a_gpu_shows_both_times(capsys: pytest.CaptureFixture[str]) -> None:
