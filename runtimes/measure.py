@@ -18,7 +18,7 @@ from typing import ParamSpec, TypeAlias, TypeVar
 
 import numpy as np
 
-from runtimes import measure_child
+from runtimes import environment, measure_child
 from runtimes.base import Array
 from runtimes.batches import fixed_batch
 from runtimes.errors import FwexportError
@@ -100,7 +100,7 @@ OnStep = Callable[[str], None]
 def measure(
     cases: Sequence[Case], plan: Plan, on_case: OnCase | None = None, on_step: OnStep | None = None
 ) -> tuple[list[Measured], tuple[Doubt, ...]]:
-    """Every case measured, or with the error that ended it, and what is doubtful about the children that waited.
+    """Every case measured, or with the error that ended it, and what made the figures doubtful meanwhile.
 
     ``on_case`` is told of each as soon as it is done, ``on_step`` what goes on meanwhile. With ``plan.sweep`` each child
     is also asked for batches of 1, 2, 4 and so on until a doubling gains less than 5 % throughput; they become cases.
@@ -108,7 +108,7 @@ def measure(
     run = _Run(plan, cases, on_case or _ignore, on_step or _ignore)
     for number in range(plan.processes):
         run.process(number)
-    return run.measured, run.idleness.doubts()
+    return run.measured, (*run.watch.doubts(), *run.idleness.doubts())
 
 
 class _Run:
@@ -116,6 +116,7 @@ class _Run:
 
     def __init__(self, plan: Plan, cases: Sequence[Case], on_case: OnCase, on_step: OnStep) -> None:
         self.measured = [Measured(case) for case in dict.fromkeys(cases)]
+        self.watch = environment.watch()
         self.idleness = Idleness()
         self._plan, self._on_case, self._on_step = plan, on_case, on_step
         self._order = random.Random(plan.seed)
@@ -144,8 +145,9 @@ class _Run:
                     if item.error is None and done == plan.rounds * plan.processes:
                         self._on_case(item)
         finally:
-            while self._live:
-                self._live.popitem()[1].close()
+            with self.watch.ending():
+                while self._live:
+                    self._live.popitem()[1].close()
 
     def _running(self, kind: Kind | None = None) -> list[Measured]:
         return [item for item in self.measured if item.error is None and kind in (None, item.case.kind)]
@@ -207,6 +209,7 @@ class _Run:
             seen = self._call(case.kind, measure_child.visit, case.batch, self._plan.visit_s, rewarm, on_gpu)
             item.times[-1].append(seen.compute_ns)
             if on_gpu:
+                self.watch.look()
                 item.end_to_end[-1].append(seen.end_to_end_ns)
 
     def _call(self, kind: Kind, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:

@@ -6,6 +6,9 @@ The modules beside this one read one thing each, from files or by the driver's t
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from runtimes.doubts import Doubt
@@ -14,14 +17,12 @@ from runtimes.environment.gpu import Gpu
 
 
 class Watch:
-    """A measurement under way. Ask for its doubts before its child processes end.
-
-    What a child's own child computed is lost with it, and would then count as the work of others.
-    """
+    """A measurement under way."""
 
     def __init__(self, root: Path = Path("/")) -> None:
         self._root = root
         self._looks: list[Gpu] = []
+        self._ended_s = 0.0
         self._has_gpus = bool(gpu.known())
         ours = {os.getpid(), *(child.pid for child in counters.children())} if self._has_gpus else set()
         self._gpu_doubts = tuple(
@@ -34,10 +35,21 @@ class Watch:
         if self._has_gpus:
             self._looks += gpu.gpus()
 
+    @contextmanager
+    def ending(self) -> Iterator[None]:
+        """Around the end of child processes: the CPU time that the system forgets with them stays ours.
+
+        It keeps that of a child that is waited for, and loses that of the child's own children that are killed with it.
+        """
+        before = counters.own_s()
+        yield
+        self._ended_s += max(0.0, before - counters.own_s())
+
     def doubts(self) -> tuple[Doubt, ...]:
         """What happened since this watch began that makes the figures doubtful."""
+        after = counters.read(self._root)
         return (
-            *counters.doubts(self._before, counters.read(self._root)),
+            *counters.doubts(self._before, replace(after, own_s=after.own_s + self._ended_s)),
             *self._gpu_doubts,
             *gpu.doubts_during(self._looks),
         )

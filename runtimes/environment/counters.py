@@ -57,7 +57,7 @@ def read(root: Path = Path("/")) -> Counters:
     return Counters(
         wall_s=time.monotonic(),
         cores=len(cores),
-        own_s=_own_s(),
+        own_s=own_s(),
         busy_s=times[0] if times else None,
         stolen_s=times[1] if times else None,
         throttles=cpu.throttle_count(root),
@@ -156,7 +156,7 @@ def _memory(before: Counters, after: Counters, seconds: float) -> Iterator[Doubt
         yield Doubt("swap", f"programs waited for memory in {waited / seconds:.0%} of the time")
 
 
-def _own_s() -> float:
+def own_s() -> float:
     """CPU seconds of this process and all its descendants, those that have ended and been waited for included."""
     import psutil
 

@@ -10,9 +10,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from runtimes import idle, measure_child
+from runtimes import environment, idle, measure_child
 from runtimes.bench import row
 from runtimes.bundle import open_bundle
+from runtimes.doubts import Doubt
 from runtimes.measure import SWEEP_UP_TO, Case, Measured, Plan, measure, swept_next
 from runtimes.pool import Cell, cells
 from runtimes.process import cpu_seconds, peak_rss_bytes, reset_peak_rss
@@ -53,12 +54,21 @@ def test_cases_take_turns_in_rounds_of_an_order_drawn_anew(
     rounds = [visited[at : at + 6] for at in range(0, 48, 6)]
     assert all(set(each) == set(chosen) for each in rounds)
     assert len({tuple(each) for each in rounds}) > 1
-    assert doubts == ()
+    assert "idle" not in {doubt.kind for doubt in doubts}
     for item in found:
         assert [len(process) for process in item.times] == [4, 4]
         assert all(len(times) >= 1 for process in item.times for times in process)
         assert len(item.opened) == len(item.warmed) == 2
         assert item.end_to_end == [[], []]
+
+
+def test_what_happened_on_the_machine_meanwhile_is_a_doubt(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stolen = Doubt("steal", "the hypervisor took 7 %")
+    monkeypatch.setattr(environment.Watch, "doubts", lambda self: (stolen,))
+    _, doubts = measure([Case(cell(tmp_path / "one"))], Plan(seconds=0.02, rounds=1))
+    assert stolen in doubts
 
 
 def test_a_slow_case_runs_once_a_visit(tmp_path: Path) -> None:

@@ -140,12 +140,25 @@ def test_a_program_that_is_not_ours_is_load() -> None:
         "import subprocess, sys\n"
         f"print(subprocess.Popen([sys.executable, '-c', {spin!r}], stdout=subprocess.DEVNULL).pid)"
     )
-    pid = int(
-        subprocess.run([sys.executable, "-c", start], check=True, capture_output=True, text=True).stdout
-    )
+    pid = int(subprocess.run([sys.executable, "-c", start], check=True, stdout=subprocess.PIPE).stdout)
     try:
         watching = watch()
         subprocess.run([sys.executable, "-c", "import time; time.sleep(1.0)"], check=True)
         assert "load" in {doubt.kind for doubt in watching.doubts()}
     finally:
         counters.os.kill(pid, 9)
+
+
+def test_what_a_killed_grandchild_computed_stays_ours() -> None:
+    start = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {BURN + 'print(flush=True); input()'!r}])"
+    watching = watch()
+    own = counters.own_s()
+    child = subprocess.Popen(
+        [sys.executable, "-c", start], stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True
+    )
+    assert child.stdout is not None
+    assert child.stdout.readline()
+    with watching.ending():
+        counters.os.killpg(child.pid, 9)
+        child.communicate()
+    assert counters.own_s() - own + watching._ended_s >= 0.25
