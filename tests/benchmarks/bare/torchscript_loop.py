@@ -1,0 +1,24 @@
+"""A plain loop in PyTorch: ``torchscript_loop.py MODEL THREADS``. ``../fidelity.py`` says what it reads and writes."""
+
+import json
+import sys
+import time
+
+import numpy as np
+import torch
+
+torch.set_num_threads(int(sys.argv[2]))
+module = torch.jit.load(sys.argv[1])
+
+for line in sys.stdin:
+    file, seconds = line.split()
+    images = [torch.from_numpy(image) for image in np.load(file).values()]
+    times: list[float] = []
+    end = time.perf_counter() + float(seconds)
+    with torch.inference_mode():
+        while len(times) < 3 or time.perf_counter() < end:
+            image = images[len(times) % len(images)]
+            begin = time.perf_counter()
+            module(image)
+            times.append(time.perf_counter() - begin)
+    print(json.dumps(times), flush=True)

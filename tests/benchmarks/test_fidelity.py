@@ -1,0 +1,48 @@
+"""The benchmark of the benchmark runs, and its own arithmetic is right."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+FIDELITY = Path(__file__).parent / "fidelity.py"
+
+
+def test_it_measures_ours_and_a_plain_loop(bundles: dict[str, Path], tmp_path: Path) -> None:
+    result = tmp_path / "fidelity.json"
+    words = ["litert/threads 1", "onnxruntime/threads 1", "torchscript/threads 1", "wasm"]
+    options = ["--batch", "1", "--rounds", "2", "--processes", "1", "--seconds", "0.05", "--json"]
+    done = subprocess.run(
+        [sys.executable, FIDELITY, *words, "--bundle", bundles["torch"], *options, result],
+        capture_output=True, text=True, check=False, timeout=300,
+    )  # fmt: skip
+    assert done.returncode in (0, 1), (
+        done.stderr
+    )  # 1 says that a row is off, which a loaded machine may cause
+    report = json.loads(result.read_text())
+    assert report["added_s"] < 1e-6
+    rows = {row["name"].partition("/")[2]: row for row in report["rows"]}
+    assert set(rows) == {
+        "litert/threads 1",
+        "onnxruntime/threads 1",
+        "torchscript/threads 1",
+        "tfjs/wasm/threads 1",
+    }
+    for row in rows.values():
+        assert 1e-6 < row["bare_s"] < 1
+        assert 0.2 < row["bare"]["value"] < 5
+    assert all((row["tool"] is None) == ("tfjs" in name) for name, row in rows.items())
+
+
+def test_the_ratio_is_that_of_the_rounds(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(FIDELITY.parent)
+    from fidelity import ratio
+
+    found = ratio([[1.0, 1.1, 1.2], [1.0, 1.1, 1.3]])
+    assert found.value == pytest.approx(1.1)
+    assert 1.0 <= found.low <= found.value <= found.high <= 1.3
+    assert not found.off
+    assert ratio([[1.05, 1.06, 1.07]] * 3).off
+    assert ratio([[0.91, 0.92, 0.93]] * 3).off
