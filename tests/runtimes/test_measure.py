@@ -138,7 +138,7 @@ def test_when_a_sweep_is_over(batch: int, runs_s: dict[int, float], after: int |
 def test_a_child_that_does_not_rest_while_others_are_measured_is_a_doubt(tmp_path: Path) -> None:
     spinning, quiet = cell(tmp_path / "spinning", does="spin"), cell(tmp_path / "quiet", seconds=0.01)
     _, doubts = measure([Case(spinning, 1), Case(quiet)], Plan(seconds=0.3, rounds=2))
-    (doubt,) = doubts
+    (doubt,) = [each for each in doubts if each.kind == "idle"]
     assert doubt.kind == "idle"
     assert "torch/fake/fake/cpu/fake, 1 thread " in doubt.text
 
