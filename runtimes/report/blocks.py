@@ -93,9 +93,10 @@ class Fold:
 
 @dataclass(frozen=True)
 class Scatters:
-    """Plots of one figure against another that stand side by side where there is room."""
+    """Plots of one figure against another that stand side by side where there is room. ``key`` names the series."""
 
     plots: tuple[Scatter, ...]
+    key: tuple[tuple[int, str], ...]
 
 
 Block = Table | Words | Points | Matrix | Commands | Fold | Bars | Stacks | Curves | Scatters | LayerPlot

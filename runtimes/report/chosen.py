@@ -87,7 +87,7 @@ def blocks(inputs: Inputs) -> Iterator[Block]:
             margins = tuple(_margin(check) for check in found.recommended[1].checks)
             yield Table("Its margins", MARGINS, margins)
         if plots := tuple(_plots(found)):
-            yield Scatters(plots)
+            yield Scatters(plots, tuple(dict.fromkeys((one.series, one.bundle.label) for one in found.rows)))
             yield Words(LEGEND, "legend")
         yield from _tables(found)
 

@@ -87,7 +87,7 @@ def settings(rows: Sequence[Measured]) -> Iterator[Block]:
             _each(str(one.row.threads) for one in found),
             _each(one.row.precision for one in found),
             _each(_repetition(one) for one in found),
-            _each(_set(one.row.settings) for one in found) or "none recorded",
+            _set([one.row.settings for one in found]) or "none recorded",
         )
         for (runtime, device), found in together.items()
     )
@@ -100,10 +100,13 @@ def _repetition(one: Measured) -> str:
     return f"{one.row.processes} × {max(rounds, default=0) or units.NONE}"
 
 
-def _set(found: Mapping[str, str]) -> str:
-    return ", ".join(f"{name} {value}" for name, value in sorted(found.items()))
+def _set(found: Sequence[Mapping[str, str]]) -> str:
+    """Each setting once, with all its values."""
+    names = sorted({name for settings in found for name in settings})
+    values = (_each(settings[name] for settings in found if name in settings) for name in names)
+    return ", ".join(f"{name} {value}" for name, value in zip(names, values, strict=True))
 
 
 def _each(words: Iterable[str]) -> str:
     """The different ones, in their order."""
-    return "; ".join(dict.fromkeys(filter(None, words)))
+    return " / ".join(dict.fromkeys(filter(None, words)))

@@ -12,6 +12,7 @@ import msgspec
 
 from runtimes.bundle import Bundle, Manifest, find_bundles
 from runtimes.errors import UsageError
+from runtimes.remote import TARGETS
 from runtimes.rows import (
     AGREEMENT,
     BENCH,
@@ -28,8 +29,6 @@ from runtimes.rows import (
 
 STALE = "stale"
 FRAMEWORKS = ("torch", "keras", "onnx", "savedmodel")  # in this order, then the others
-# Where a bundle keeps what other machines found of it: TARGETS/NAME/verify.json and bench.json.
-TARGETS = "targets"
 HISTORY = Path("source") / "history.json"
 
 

@@ -160,11 +160,15 @@ def test_each_flag_is_explained_where_a_row_has_it(tmp_path: Path, flag: Any) ->
 
 
 def test_settings_are_said_once(tmp_path: Path) -> None:
-    markdown, _ = page(tmp_path, ROW, replace(ROW, batch=32, settings={"spin": "off", "tf32": "no | never"}))
+    settings = {"spin": "off", "tf32": "no | never"}
+    other = replace(ROW, threads=1, settings={"spin": "on"})
+    markdown, _ = page(
+        tmp_path, replace(ROW, settings=settings), replace(ROW, batch=32, settings=settings), other
+    )
     (found,) = table(markdown.replace(r"\|", "/"), "How it was measured")
-    assert found["threads"] == "2"
+    assert found["threads"] == "2 / 1"
     assert found["processes × rounds"] == "2 × 3"
-    assert found["settings"] == "spin off, tf32 no / never"
+    assert found["settings"] == "spin off / on, tf32 no / never"
 
 
 @pytest.mark.parametrize(
