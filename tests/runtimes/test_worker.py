@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import children
 import numpy as np
@@ -15,6 +16,7 @@ import pytest
 from runtimes.bundle import TensorSpec
 from runtimes.client import ChildFailed, InProcess, Worker
 from runtimes.errors import OutputError, UnavailableError, WorkerCrashed, WorkerTimeout
+from runtimes.wire import Wire
 
 ENV = {"PYTHONPATH": str(Path(__file__).parent)}
 
@@ -40,6 +42,17 @@ def test_arrays_dataclasses_and_paths_travel_both_ways() -> None:
             np.testing.assert_array_equal(more["x"], array + 1)
             assert (back, path) == (spec, Path("/a b"))
         assert InProcess().call(children.echo, array, spec, Path("p"), {})[1] == spec
+
+
+def test_a_large_array_arrives_outside_the_heap_and_may_be_written_to(tmp_path: Path) -> None:
+    sent = np.arange(100_000.0)
+    for keep in (True, False):
+        arrived = Wire(tmp_path, "b").unpack(Wire(tmp_path, "a").pack(sent), Any, keep)
+        assert arrived.base is not None  # memory of a file, not of malloc
+        np.testing.assert_array_equal(arrived, sent)
+        arrived[0] = 7.0
+    assert sent[0] == 0.0
+    assert not list(tmp_path.iterdir())
 
 
 def test_what_the_child_prints_stays_out_of_the_protocol_and_events_arrive_in_order() -> None:
