@@ -95,7 +95,12 @@ class Target:
             "ClearAllForwardings=yes",
             "LogLevel=ERROR",
         ]
-        own = shlex.split(os.environ.get("FWEXPORT_SSH_OPTIONS", ""))
+        try:
+            own = shlex.split(os.environ.get("FWEXPORT_SSH_OPTIONS", ""))
+        except ValueError as error:
+            raise UsageError(
+                f"FWEXPORT_SSH_OPTIONS cannot be read ({error}); write it as for a shell."
+            ) from None
         return ["ssh", *own, "-T", *(f"-o{option}" for option in options), *self.words, remote]
 
 
@@ -159,6 +164,7 @@ class Connection:
         try:
             self._greet()
         except BaseException:
+            self._process.terminate()  # it may be waiting for a machine that does not answer
             self._close()
             raise
         return self
@@ -201,13 +207,9 @@ class Connection:
 
     def _greet(self) -> None:
         """Find out who is there; from then on its standard error is for the person."""
-        late = threading.Timer(CONNECT_S + START_S, self._process.kill)
-        late.start()
-        try:
+        with self._killed_after(CONNECT_S + START_S):
             while (line := self._from.readline(BLOCK)) and not line.startswith(MARK):
                 self._last.append(line.decode(errors="replace").strip())
-        finally:
-            late.cancel()
         if not line:
             raise self._unreachable()
         try:
@@ -283,20 +285,29 @@ class Connection:
         if self._ended:
             return
         self._ended = True
-        late = threading.Timer(GRACE_S + 5, self._process.kill)
-        late.start()
         try:
-            with contextlib.suppress(BrokenPipeError):
-                self._to.close()
-            while self._from.read(BLOCK):
-                pass
-            self._process.wait()
+            with self._killed_after(GRACE_S + 5):
+                with contextlib.suppress(BrokenPipeError):
+                    self._to.close()
+                while self._from.read(BLOCK):
+                    pass
+                self._process.wait()
         finally:
-            late.cancel()
             self._process.kill()
             self._process.wait()
             self._from.close()
             self._listener.join(1.0)
+
+    @contextlib.contextmanager
+    def _killed_after(self, seconds: float) -> Iterator[None]:
+        """End ssh when the block takes longer, which also ends what waits for it in the block."""
+        late = threading.Timer(seconds, self._process.kill)
+        late.daemon = True
+        late.start()
+        try:
+            yield
+        finally:
+            late.cancel()
 
 
 def _blocks(path: Path) -> Iterator[bytes]:

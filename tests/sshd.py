@@ -50,8 +50,15 @@ def sshd(folder: Path) -> Iterator[Sshd]:
     public = (folder / "host_key.pub").read_text().split()
     (folder / "known_hosts").write_text(f"[127.0.0.1]:{port} {public[0]} {public[1]}\n")
     log = folder / "sshd.log"
-    command = [str(_which("sshd")), "-D", "-f", str(folder / "sshd_config"), "-E", str(log)]
-    with subprocess.Popen(command, start_new_session=True) as process:
+    command = [str(_which("sshd")), "-f", str(folder / "sshd_config")]
+    # From OpenSSH 9.8 on, an address that fails to log in is kept away for a while; older ones do not know the option.
+    lenient = "-oPerSourcePenalties=no"
+    if (
+        subprocess.run([*command, lenient, "-t"], capture_output=True, check=False, timeout=60).returncode
+        == 0
+    ):
+        command.append(lenient)
+    with subprocess.Popen([*command, "-D", "-E", str(log)], start_new_session=True) as process:
         try:
             _wait_for(port, process, log)
             files = (

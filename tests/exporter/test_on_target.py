@@ -7,6 +7,7 @@ import os
 import shlex
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -23,7 +24,7 @@ from sshd import Sshd
 from exporter import on_target
 from exporter.commands.bench import command as bench
 from runtimes.errors import UsageError
-from runtimes.remote import Target
+from runtimes.remote import DEFAULT_COMMAND, Target
 from runtimes.rows import BenchResult, VerifyResult, load_bench, load_verify
 from runtimes.serve import Hello
 
@@ -309,6 +310,27 @@ def test_a_format_that_the_bundle_lacks_is_said_before_anything_is_sent(small: P
     done = fwexport("verify", small, "--format", "tflit", "--target", "ssh:no-such-host.invalid")
     assert done.returncode == 2
     assert "has no format 'tflit'" in done.stderr
+
+
+def test_ctrl_c_does_not_wait_for_a_machine_that_does_not_answer(small: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        typed = ["verify", str(small), "--target", f"ssh:127.0.0.1:{silent.getsockname()[1]}"]
+        process = subprocess.Popen([*COMMAND, *typed], stderr=subprocess.PIPE, text=True)
+        with process, silent.accept()[0]:
+            process.send_signal(signal.SIGINT)
+            process.communicate(timeout=10)
+    assert process.returncode == 130
+
+
+def test_fwexport_is_found_where_pip_puts_it_for_one_user(tmp_path: Path) -> None:
+    program = tmp_path / ".local" / "bin" / "fwexport"
+    program.parent.mkdir(parents=True)
+    program.write_text('#!/bin/sh\necho "$@"\n')
+    program.chmod(0o755)
+    environment = {"HOME": str(tmp_path), "PATH": "/usr/bin:/bin"}
+    for shell in ("sh", "bash"):
+        said = subprocess.run([shell, "-c", DEFAULT_COMMAND], env=environment, capture_output=True, text=True)
+        assert said.stdout == "serve\n"
 
 
 @pytest.mark.parametrize(
