@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from runtimes.latency import Flag
+from runtimes.flags import Flag
 from runtimes.machine import Doubt
 from runtimes.report import units
 from runtimes.report.blocks import Block, Column, Point, Points, Table

@@ -11,7 +11,8 @@ import msgspec
 
 from runtimes.bundle import Artifact, Failure, Manifest, ModelSpec, Source, TensorSpec, save_manifest
 from runtimes.explanation import Cause, Explanation, LayerError
-from runtimes.latency import Flag, Latency
+from runtimes.flags import Flag
+from runtimes.latency import Latency
 from runtimes.machine import Doubt, Machine
 from runtimes.rows import SCHEMA, Agreement, BenchResult, BenchRow, VerifyResult, VerifyRow, save
 
