@@ -23,6 +23,7 @@ _SHORT = {
     "export": "Write the bundle of a source folder, without verifying.",
     "verify": "Do the artifacts of a bundle predict the same as their source?",
     "bench": "How fast are the artifacts of a bundle, here?",
+    "compare": "Is one bundle, or one bench.json, slower than another? A gate for a CI.",
     "predict": "Label images with a bundle, in any runtime.",
     "report": "Write report.md and report.html from what was measured.",
     "list": "List formats, sources, conversions, runtimes and data.",

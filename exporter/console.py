@@ -17,6 +17,7 @@ from rich.table import Table
 
 from runtimes.base import Array
 from runtimes.bundle import Failure
+from runtimes.compare_rows import CompareRow
 from runtimes.explanation import in_words
 from runtimes.predict import Prediction
 from runtimes.report import units
@@ -231,7 +232,7 @@ def new_table(title: str, texts: Sequence[str], numbers: Sequence[str]) -> Table
     return table
 
 
-def where(row: VerifyRow | BenchRow) -> str:
+def where(row: VerifyRow | BenchRow | CompareRow) -> str:
     """The runtime; its backend when the name does not say it, and the device unless it is the CPU."""
     backend = (
         row.backend if row.backend not in (row.runtime, row.device, "torch", "tensorflow", "xnnpack") else ""

@@ -97,8 +97,7 @@ formats = click.option(
     metavar="FORMAT",
     help="Only this format; repeat for more. `fwexport list` names them.",
 )
-cells = together(
-    click.argument("folder", type=click.Path(path_type=Path), metavar="BUNDLE"),
+which = together(
     click.option(
         "--device",
         "devices",
@@ -110,6 +109,10 @@ cells = together(
     click.option(
         "--runtime", "runtimes", multiple=True, metavar="NAME", help="Only in this runtime; repeat for more."
     ),
+)
+cells = together(
+    click.argument("folder", type=click.Path(path_type=Path), metavar="BUNDLE"),
+    which,
     click.option(
         "-o",
         "--output",
@@ -254,14 +257,15 @@ def check_pertinent(source: str | None) -> None:
     """Raise UsageError for an option that says something of the other: of a source that is not given, or of training."""
     from runtimes.errors import UsageError
 
-    idle = sorted(_typed() & (_TRAINING if source else _SOURCE))
+    idle = sorted(typed() & (_TRAINING if source else _SOURCE))
     if idle and source:
         raise UsageError(f"{', '.join(idle)}: these train the shipped CNN, and {source} is not trained.")
     if idle:
         raise UsageError(f"{', '.join(idle)}: these describe a SOURCE, and none was given.")
 
 
-def _spelled(group: Callable[[F], F]) -> frozenset[str]:
+def spelled(group: Callable[[F], F]) -> frozenset[str]:
+    """The options of a group, as a person writes them."""
     command = click.command()(group(lambda: None))  # type: ignore[arg-type]
     return frozenset(parameter.opts[0] for parameter in command.params)
 
@@ -270,12 +274,12 @@ def check_one_path() -> None:
     """Raise UsageError for an option that says something of two files, where only a bundle was given."""
     from runtimes.errors import UsageError
 
-    idle = sorted(_typed() & _PAIR)
+    idle = sorted(typed() & _PAIR)
     if idle:
         raise UsageError(f"{', '.join(idle)}: this is for two files, A and B, and one path was given.")
 
 
-def _typed() -> frozenset[str]:
+def typed() -> frozenset[str]:
     """The options that the person wrote."""
     ctx = click.get_current_context()
     return frozenset(
@@ -286,9 +290,9 @@ def _typed() -> frozenset[str]:
     )
 
 
-_PAIR = _spelled(pair)
-_SOURCE = _spelled(source)
-_TRAINING = _spelled(training) | {"--framework"}
+_PAIR = spelled(pair)
+_SOURCE = spelled(source)
+_TRAINING = spelled(training) | {"--framework"}
 
 
 class BuildCommand(click.Command):

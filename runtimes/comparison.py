@@ -68,7 +68,8 @@ def decide(found: Ratio, threshold: float) -> Decision:
     Same where the whole interval lies within the threshold; everything else is unclear. Without any change, "slower" is
     said in at most 2.5 % of comparisons, for an interval of 95 %, and far more seldom where the noise is below the
     threshold. A change as large as the threshold is found half the time at best: the threshold has to lie below the
-    change that must be found. Where the ratio is ``unseen``, the threshold is at least UNSEEN.
+    change that must be found. Where the ratio is ``unseen``, slower and faster begin at UNSEEN at the least, and what lies
+    between is unclear.
     """
     limit = 1 + effective(found, threshold)
     low, high = found.interval
@@ -76,29 +77,34 @@ def decide(found: Ratio, threshold: float) -> Decision:
         return "slower"
     if high < 1 and found.value < 1 / limit:
         return "faster"
-    return "same" if low >= 1 / limit and high <= limit else "unclear"
+    return "same" if low >= 1 / (1 + threshold) and high <= 1 + threshold else "unclear"
 
 
 def effective(found: Ratio, threshold: float) -> float:
-    """The threshold that ``decide`` goes by."""
+    """The change from which on ``decide`` says slower or faster."""
     return max(threshold, UNSEEN) if found.unseen else threshold
 
 
 def why(found: Ratio, threshold: float) -> str:
     """The decision's reason, with its values, in a sentence or two."""
     low, high = found.interval
+    return f"{found.value:.3f} times the old latency, 95 % interval {low:.3f} to {high:.3f}: {reason(found, threshold)}"
+
+
+def reason(found: Ratio, threshold: float) -> str:
+    """The decision's reason without the values."""
+    low, high = found.interval
     limit = effective(found, threshold)
-    seen = f"{found.value:.3f} times the old latency, 95 % interval {low:.3f} to {high:.3f}"
-    reason = {
+    said = {
         "slower": f"beyond the noise, and beyond the threshold of {limit:.0%}",
         "faster": f"beyond the noise, and beyond the threshold of {limit:.0%}",
-        "same": f"within {limit:.0%}",
-        "unclear": "the noise is too large to tell; measure longer, with more rounds or --processes 3"
+        "same": f"within {threshold:.0%}",
+        "unclear": "the noise is too large to tell; measure longer, with more rounds or --processes 5"
         if low <= 1 <= high
         else f"a change, but not surely one beyond the threshold of {limit:.0%}",
     }[decide(found, threshold)]
     alone = (
         " One process each was measured, at different times: how much two processes differ was not seen, so that only a "
-        f"change beyond {limit:.0%} counts. Use --processes 3 for both, or compare two bundles, which are interleaved."
+        f"change beyond {limit:.0%} counts. Use --processes 5 for both, or compare two bundles, which are interleaved."
     )
-    return f"{seen}: {reason}.{alone if found.unseen else ''}"
+    return f"{said}.{alone if found.unseen else ''}"

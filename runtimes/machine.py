@@ -54,7 +54,17 @@ class Machine:
 
 def same(one: Machine, other: Machine) -> bool:
     """Whether two results come from one machine, as far as it can be told: by what does not change from run to run."""
-    return (one.cpu, one.cores, one.system, one.gpus) == (other.cpu, other.cores, other.system, other.gpus)
+    return not differences(one, other)
+
+
+def differences(one: Machine, other: Machine) -> tuple[str, ...]:
+    """What tells two machines apart, in words."""
+    pairs = [(name, getattr(one, name), getattr(other, name)) for name in ("cpu", "cores", "system", "gpus")]
+    return tuple(f"{name} {_plain(a)} and {_plain(b)}" for name, a, b in pairs if a != b)
+
+
+def _plain(value: object) -> str:
+    return (", ".join(value) or "none") if isinstance(value, tuple) else str(value)
 
 
 def describe(root: Path = Path("/")) -> Machine:

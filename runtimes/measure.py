@@ -3,8 +3,8 @@
 For each process number a child is opened for every cell, thread count and precision, one after another: what a child
 takes to import, load and run once is its cold start, with the machine to itself and the artifact in the page cache.
 Then each batch warms up, the smallest first, because memory that a larger one has taken may stay. Then come the
-rounds: each visits every case once, in an order drawn anew, so that a machine that drifts hits all of them alike. The
-children that wait read from a pipe; their CPU time is watched all along.
+rounds: each visits every case once, in an order drawn anew, so that a machine that drifts hits all of them alike; the
+two sides of a comparison are visited one right after the other, so that they had the same machine. The children that wait read from a pipe; their CPU time is watched all along.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from runtimes.verdicts import feeds
 
 P = ParamSpec("P")
 T = TypeVar("T")
-Kind: TypeAlias = tuple[Cell, int | None, str]
+Kind: TypeAlias = tuple[Cell, int | None, str, str]
 
 # The longest warm-up of a case, as a share of its steady seconds.
 WARMUP_SHARE = 0.5
@@ -44,17 +44,27 @@ SWEEP_UP_TO = 1024
 
 @dataclass(frozen=True)
 class Case:
-    """What one row of bench is about. ``threads`` None is every core allowed."""
+    """What one row of bench is about. ``threads`` None is every core allowed. ``side`` names one of two bundles that
+    are compared, which may be the same.
+    """
 
     cell: Cell
     threads: int | None = None
     precision: str = "float32"
     batch: int = 1
+    side: str = ""
 
     @property
     def kind(self) -> Kind:
         """What its child is opened for; cases that differ in batch alone share one."""
-        return self.cell, self.threads, self.precision
+        return self.cell, self.threads, self.precision, self.side
+
+    @property
+    def rivals(self) -> tuple[object, ...]:
+        """What it has in common with the case of the other side that it is compared with."""
+        cell = self.cell
+        where = (cell.artifact, cell.runtime, cell.device, cell.backend)
+        return (*where, self.threads, self.precision, self.batch)
 
 
 @dataclass(frozen=True)
@@ -139,8 +149,7 @@ class _Run:
             for turn in range(plan.rounds):
                 done = number * plan.rounds + turn + 1
                 self._on_step(f"round {done} of {plan.rounds * plan.processes}")
-                running = self._running()
-                for item in self._order.sample(running, len(running)):
+                for item in visits(self._running(), self._order):
                     self._visit(item)
                     if item.error is None and done == plan.rounds * plan.processes:
                         self._on_case(item)
@@ -194,7 +203,8 @@ class _Run:
     def _added(self, kind: Kind, batch: int) -> Measured:
         """A case that the sweep asks for; the cold start of its child is the other cases' too."""
         opened = next(item.opened for item in self.measured if item.case.kind == kind)
-        item = Measured(Case(*kind, batch), list(opened))
+        cell, threads, precision, side = kind
+        item = Measured(Case(cell, threads, precision, batch, side), list(opened))
         self.measured.append(item)
         return item
 
@@ -249,7 +259,7 @@ class _Child:
     """One child process, with its cold start."""
 
     def __init__(self, kind: Kind, first: dict[str, Array], timeout_s: float) -> None:
-        cell, threads, precision = kind
+        cell, threads, precision, _ = kind
         self.live = Live(cell, threads, timeout_s, precision=precision, first=first)
         self.pids: tuple[int, ...] = (self.live.worker.pid,)
         self.holds = False
@@ -281,10 +291,19 @@ def swept_next(batch: int, runs_s: Mapping[int, float]) -> int | None:
     return batch * 2 if gain >= SWEEP_GAIN else None
 
 
+def visits(items: Sequence[Measured], order: random.Random) -> list[Measured]:
+    """The order of one round, drawn at random. The two sides of a comparison follow each other, either of them first."""
+    rivals: dict[tuple[object, ...], list[Measured]] = {}
+    for item in items:
+        rivals.setdefault(item.case.rivals, []).append(item)
+    drawn = order.sample(list(rivals.values()), len(rivals))
+    return [item for some in drawn for item in order.sample(some, len(some))]
+
+
 def label(kind: Kind) -> str:
     """A child as messages name it."""
-    cell, threads, precision = kind
-    said = [cell.name]
+    cell, threads, precision, side = kind
+    said = [f"{side} {cell.name}" if side else cell.name]
     if threads:
         said.append(f"{threads} thread{'s' * (threads > 1)}")
     if precision != "float32":

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from exporter import on_target, options
+from exporter import measure_options, on_target, options
 
 if TYPE_CHECKING:
     from exporter.console import Stage
@@ -21,52 +21,13 @@ if TYPE_CHECKING:
 
 @click.command("bench", cls=on_target.Command)
 @options.cells
-@click.option(
-    "--batch",
-    "batches",
-    multiple=True,
-    callback=options.numbers,
-    metavar="N[,N]",
-    help="Samples per run; repeat for more.  [default: 1,32]",
-)
+@measure_options.rows
 @click.option(
     "--sweep",
     is_flag=True,
     help="Batches of 1, 2, 4 and so on, until twice as many gain less than 5 % throughput.",
 )
-@click.option(
-    "--threads",
-    multiple=True,
-    callback=options.numbers,
-    metavar="N[,N]",
-    help="Threads of the runtime; repeat for more.  [default: every core allowed]",
-)
-@click.option(
-    "--precision",
-    "precisions",
-    multiple=True,
-    metavar="NAME",
-    help="What the runtime computes in; repeat for more.  [default: float32]",
-)
-@click.option(
-    "--time",
-    type=click.Choice(["quick", "default", "full"]),
-    default="default",
-    show_default=True,
-    help="1, 10 or 60 s of steady state per row.",
-)
-@click.option(
-    "--rounds",
-    type=click.IntRange(1),
-    help="Visits to each row, in which its time is spent.  [default: 10; 5 with --time quick]",
-)
-@click.option(
-    "--processes",
-    type=click.IntRange(1),
-    default=1,
-    show_default=True,
-    help="Times that every runtime is started afresh; the time is spread over them.",
-)
+@measure_options.how(processes=1)
 @click.option("--strict", is_flag=True, help="End with exit code 3 when the timing of a row was not stable.")
 @click.option(
     "--require",
@@ -80,22 +41,13 @@ if TYPE_CHECKING:
 @options.as_json
 def command(
     folder: Path,
-    devices: tuple[str, ...],
-    formats: tuple[str, ...],
-    runtimes: tuple[str, ...],
     out: Path | None,
-    batches: tuple[int, ...],
-    sweep: bool,
-    threads: tuple[int, ...],
-    precisions: tuple[str, ...],
-    time: str,
-    rounds: int | None,
-    processes: int,
     strict: bool,
     required: tuple[str, ...],
     target: Target | None,
     remote_command: str | None,
     as_json: bool,
+    **chosen: Any,
 ) -> int:
     """How fast does every artifact of BUNDLE run, here?
 
@@ -108,31 +60,19 @@ def command(
     from exporter.console import Steps, print_json
     from exporter.console_bench import print_bench
     from exporter.console_choice import print_choice
-    from runtimes.bench import BenchOptions
     from runtimes.choice import choose
     from runtimes.requirements import parse
     from runtimes.rows import BenchResult, exit_code, joined
 
     requirements = parse(required)
-    chosen = BenchOptions(
-        devices=devices,
-        formats=formats,
-        runtimes=runtimes,
-        batches=batches,
-        threads=threads,
-        precisions=precisions,
-        time=time,
-        rounds=rounds or 0,
-        processes=processes,
-        sweep=sweep,
-    )
+    asked = measure_options.bench_options(**chosen)
     results: list[BenchResult] = []
     verdicts: list[VerifyRow] = []
     with Steps() as steps, steps.stage("bench") as stage:
         for measured, place, result in (
             on_target.results(target, folder, out, BenchResult, steps)
             if target
-            else _bundles(folder, out, chosen, stage)
+            else _bundles(folder, out, asked, stage)
         ):
             results.append(result)
             if requirements:
@@ -146,7 +86,7 @@ def command(
         print_bench(found.rows, found.every_doubt)
         if found.choice:
             print_choice(found.choice, found.rows)
-    code = exit_code(found.rows, devices, runtimes)
+    code = exit_code(found.rows, asked.devices, asked.runtimes)
     unfit = found.choice is not None and found.choice.recommended is None
     if unfit and code != 5:
         return 1

@@ -13,7 +13,7 @@ def command(name: str | None) -> int:
     """Print the JSON Schema of NAME; without NAME, the file of each.
 
     It is that of NAME.json (verify, bench, agreement, manifest, golden) and of what `fwexport NAME --json` prints
-    (verify, bench, build).
+    (verify, bench, compare, build).
     """
     if name:
         click.echo(schemas.path(name).read_text(), nl=False)

@@ -13,13 +13,14 @@ from typing import Any
 
 import msgspec
 
-from runtimes import bundle, golden, rows
+from runtimes import bundle, compare_rows, golden, rows
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 OF: dict[str, tuple[type, int]] = {
     "verify": (rows.VerifyResult, rows.SCHEMA),
     "bench": (rows.BenchResult, rows.SCHEMA),
     "build": (rows.BuildResult, rows.SCHEMA),
+    "compare": (compare_rows.CompareResult, compare_rows.SCHEMA),
     "agreement": (rows.Agreement, rows.SCHEMA),
     "manifest": (bundle.Manifest, bundle.SCHEMA),
     "golden": (golden.Golden, golden.SCHEMA),

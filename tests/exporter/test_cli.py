@@ -26,6 +26,7 @@ COMMANDS = [
     "export",
     "verify",
     "bench",
+    "compare",
     "predict",
     "report",
     "list",

@@ -1,0 +1,32 @@
+"""``compare`` as a person sees it."""
+
+from __future__ import annotations
+
+from exporter.console import new_table, stdout, where
+from runtimes.compare_rows import CompareResult
+from runtimes.report import compared
+
+_COLOURS = {"slower": "red", "failed": "red", "missing": "red", "unclear": "yellow", "faster": "green"}
+
+
+def print_compare(result: CompareResult) -> None:
+    """The rows as a table; below it why a row is what it is, what else has changed, and what to doubt."""
+    texts = ["artifact", "in", "outcome"]
+    table = new_table(
+        "Did it get slower?", texts, ["batch", "old ms", "new ms", "new / old", "95 % interval"]
+    )
+    for row in result.rows:
+        colour = _COLOURS.get(row.outcome, "default")
+        for scope, change in compared.scopes(row):
+            place = f"{where(row)} {scope}".rstrip()
+            outcome = f"[{colour}]{row.outcome}[/{colour}]"
+            name = f"{compared.label(row)}/{row.artifact}"
+            table.add_row(name, place, outcome, str(row.batch), *compared.figures(change))
+    stdout.print(table)
+    for name, row in zip(compared.names(result.rows), result.rows, strict=True):
+        for said in filter(None, (row.reason, *row.notes)):
+            stdout.print(f"{name}: {said}", markup=False)
+    for doubt in compared.doubts(result):
+        stdout.print(f"note: {doubt}", markup=False)
+    stdout.print(compared.how(result), markup=False)
+    stdout.print(compared.summary(result), markup=False, style="bold")

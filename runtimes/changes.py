@@ -1,0 +1,164 @@
+"""What has changed between two results of bench: rows matched, each judged. Pure.
+
+Rows match by artifact, runtime, device, backend, threads, batch and precision; by their source too where a side has
+several, since a network that moved from PyTorch to Keras is still to be compared.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from runtimes.compare_rows import Change, CompareRow, Outcome
+from runtimes.comparison import decide, ratio, reason
+from runtimes.errors import UsageError
+from runtimes.latency import Latency
+from runtimes.machine import differences
+from runtimes.rows import BenchResult, BenchRow, bench_name
+
+# A cold start has no rounds to show its noise, and moves by so much without a reason.
+COLD_CHANGE = 0.25
+# In this order one of several decides for the row.
+WORST_FIRST: tuple[Outcome, ...] = ("slower", "unclear", "faster", "same")
+
+
+@dataclass(frozen=True)
+class Rule:
+    """How changes are judged. ``threshold`` is a share of the old time; ``interleaved`` says that both sides were measured
+    in the same rounds.
+    """
+
+    threshold: float = 0.05
+    interleaved: bool = False
+    across_machines: bool = False
+
+
+def compare_results(old: BenchResult, new: BenchResult, rule: Rule, bundle: str = "") -> list[CompareRow]:
+    """A row for each old one, in their order, then for each that is new.
+
+    Raises UsageError where two rows of one side cannot be told apart.
+    """
+    apart = () if rule.across_machines else differences(old.machine, new.machine)
+    by_source = any(len({row.source for row in side.rows}) > 1 for side in (old, new))
+    before, now = _by_key(old.rows, by_source), _by_key(new.rows, by_source)
+    return [compare_row(before.get(key), now.get(key), rule, apart, bundle) for key in {**before, **now}]
+
+
+def compare_row(
+    old: BenchRow | None, new: BenchRow | None, rule: Rule, apart: Sequence[str] = (), bundle: str = ""
+) -> CompareRow:
+    """One row before and now, of which at least one is there. ``apart`` is what tells their machines apart."""
+    either = new or old
+    assert either is not None
+    changes: dict[str, Any] = {}
+    if old is None or new is None or old.compute is None or new.compute is None:
+        outcome, reason = _without_times(old, new)
+    else:
+        judged = [_judge(old.compute, new.compute, rule)]
+        changes["compute"] = judged[0].change
+        if old.end_to_end and new.end_to_end:
+            judged.append(_judge(old.end_to_end, new.end_to_end, rule))
+            changes["end_to_end"] = judged[1].change
+        worst = min(judged, key=lambda one: WORST_FIRST.index(one.outcome))
+        outcome, reason = worst.outcome, worst.reason
+        if apart:
+            outcome, reason = "unclear", f"measured on two machines: {'; '.join(apart)}"
+        for name, read in _MORE.items():
+            changes[name] = _change(read(old), read(new))
+    return CompareRow(
+        bundle,
+        old.source if old else "",
+        new.source if new else "",
+        either.artifact,
+        either.runtime,
+        either.device,
+        either.backend,
+        either.threads,
+        either.batch,
+        either.precision,
+        outcome,
+        reason,
+        **changes,
+        notes=tuple(_notes(old, new, changes, rule.threshold)) if old and new else (),
+    )
+
+
+def _by_key(rows: Sequence[BenchRow], by_source: bool) -> dict[tuple[object, ...], BenchRow]:
+    found: dict[tuple[object, ...], BenchRow] = {}
+    for row in rows:
+        where = (row.artifact, row.runtime, row.device, row.backend)
+        key = (row.source if by_source else "", *where, row.threads, row.batch, row.precision)
+        if key in found:
+            raise UsageError(
+                f"two rows are {bench_name(row)}: they come from different bundles. Compare these one by one."
+            )
+        found[key] = row
+    return found
+
+
+def _without_times(old: BenchRow | None, new: BenchRow | None) -> tuple[Outcome, str]:
+    """What becomes of a row that was not measured on both sides."""
+    was, ended = old is not None and old.compute is not None, ""
+    if new is not None and new.compute is None:
+        ended = f"{new.outcome}: {new.reason}" if new.reason else str(new.outcome)
+    if not was:
+        return ("skipped", ended) if ended or new is None else ("new", "")
+    if new is None:
+        return "missing", "it was measured before and is not there now"
+    return ("missing" if new.outcome == "unavailable" else "failed"), ended
+
+
+@dataclass(frozen=True)
+class _Judged:
+    outcome: Outcome
+    reason: str
+    change: Change
+
+
+def _judge(old: Latency, new: Latency, rule: Rule) -> _Judged:
+    if not all(side.rounds_p50_s and all(side.rounds_p50_s) for side in (old, new)):
+        return _Judged("unclear", "its rounds were not kept: bench again", _of(old.p50_s, new.p50_s))
+    shapes = [[len(process) for process in side.rounds_p50_s] for side in (old, new)]
+    found = ratio(old.rounds_p50_s, new.rounds_p50_s, paired=rule.interleaved and shapes[0] == shapes[1])
+    outcome = decide(found, rule.threshold)
+    why = reason(found, rule.threshold) if outcome == "unclear" else ""
+    interval = found.interval if math.isfinite(found.interval[1]) else None
+    return _Judged(outcome, why, Change(old.p50_s, new.p50_s, found.value, interval))
+
+
+def _of(old: float, new: float) -> Change:
+    return Change(old, new, new / old)
+
+
+def _change(old: float | None, new: float | None) -> Change | None:
+    return _of(old, new) if old and new else None
+
+
+_MORE: Mapping[str, Callable[[BenchRow], float | None]] = {
+    "cold_s": lambda row: row.cold_s,
+    "peak_rss_bytes": lambda row: row.peak_rss_bytes,
+    "size_bytes": lambda row: row.size_bytes,
+}
+
+
+def _notes(
+    old: BenchRow, new: BenchRow, changes: Mapping[str, Change | None], threshold: float
+) -> Iterator[str]:
+    limits = {"cold_s": max(COLD_CHANGE, threshold), "peak_rss_bytes": threshold, "size_bytes": threshold}
+    words = {"cold_s": "cold start", "peak_rss_bytes": "peak memory", "size_bytes": "file size"}
+    for name, limit in limits.items():
+        change = changes.get(name)
+        if change and not 1 / (1 + limit) <= change.ratio <= 1 + limit:
+            yield f"{words[name]} {change.ratio - 1:+.0%}"
+    for side, row in (("old", old), ("new", new)):
+        flags = [flag for latency in (row.compute, row.end_to_end) if latency for flag in latency.flags]
+        if flags:
+            yield f"the {side} times are doubtful: {', '.join(dict.fromkeys(flags))}"
+    if new.verdict not in ("passed", old.verdict):
+        yield f"the verdict on the new file is {new.verdict!r}, on the old {old.verdict!r}"
+    for what, before, now in (("", old.versions, new.versions), ("setting ", old.settings, new.settings)):
+        for key in sorted(before.keys() | now.keys()):
+            if before.get(key) != now.get(key):
+                yield f"{what}{key} {before.get(key, 'none')} -> {now.get(key, 'none')}"

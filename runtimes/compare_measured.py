@@ -1,0 +1,67 @@
+"""Two bundles measured now, in the same rounds: what ``compare`` judges best, as both have had the same machine."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from runtimes import machine
+from runtimes.bench import BenchOptions, cases, plan, row
+from runtimes.bundle import Bundle, find_bundles
+from runtimes.machine import Machine
+from runtimes.measure import OnStep, measure
+from runtimes.rows import SCHEMA, VERIFY, BenchResult, VerifyRow, load_verify, rows_before
+
+SIDES = ("old", "new")
+
+
+def measure_sides(
+    old: Path, new: Path, options: BenchOptions, on_step: OnStep | None = None
+) -> dict[str, tuple[BenchResult, BenchResult]]:
+    """By the name of each bundle, "" where each side is one: both results. Bundles match by the names of their folders.
+
+    One pair of bundles is measured after another. Raises UsageError for what neither bundle has.
+    """
+    before, now = _by_name(old), _by_name(new)
+    if len(before) == len(now) == 1:
+        before, now = {"": next(iter(before.values()))}, {"": next(iter(now.values()))}
+    return {
+        name: _measure_pair(before.get(name), now.get(name), options, on_step) for name in {**before, **now}
+    }
+
+
+def _by_name(folder: Path) -> dict[str, Bundle]:
+    return {bundle.folder.resolve().name: bundle for bundle in find_bundles(folder)}
+
+
+def _measure_pair(
+    old: Bundle | None, new: Bundle | None, options: BenchOptions, on_step: OnStep | None
+) -> tuple[BenchResult, BenchResult]:
+    """Both results; that of a bundle which is not there has no rows."""
+    state = machine.describe()
+    created = datetime.now(UTC).isoformat(timespec="seconds")
+    chosen = [
+        replace(case, side=side)
+        for side, bundle in zip(SIDES, (old, new), strict=True)
+        if bundle
+        for case in cases(bundle, options)
+    ]
+    measured, doubts = measure(chosen, plan(options), on_step=on_step)
+    verdicts = {side: _verdicts(bundle, state) for side, bundle in zip(SIDES, (old, new), strict=True)}
+    before, now = (
+        BenchResult(
+            SCHEMA,
+            created,
+            state,
+            options.time,
+            tuple(row(item, verdicts[side]) for item in measured if item.case.side == side),
+            doubts=doubts,
+        )
+        for side in SIDES
+    )
+    return before, now
+
+
+def _verdicts(bundle: Bundle | None, state: Machine) -> list[VerifyRow]:
+    return rows_before(bundle.folder / VERIFY, load_verify, state) if bundle else []
