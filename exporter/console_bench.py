@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from exporter.console import new_table, print_reasons, stdout, warn, where
+from runtimes.doubts import ADVICE, Doubt
 from runtimes.latency import Latency
-from runtimes.machine import Doubt
 from runtimes.report import units
 from runtimes.report.doubts import MEANINGS
 from runtimes.rows import BenchRow
@@ -45,7 +45,13 @@ def print_bench(rows: Sequence[BenchRow], doubts: Sequence[Doubt] = ()) -> None:
     for line in _flagged(rows, places):
         stdout.print(line, markup=False)
     print_reasons(rows)
-    warn(list(dict.fromkeys(f"these figures are doubtful: {doubt.text}" for doubt in doubts)))
+    warn(
+        list(
+            dict.fromkeys(
+                f"these figures are doubtful: {doubt.text} ({ADVICE[doubt.kind]})" for doubt in doubts
+            )
+        )
+    )
 
 
 def _places(rows: Sequence[BenchRow]) -> list[str]:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+from runtimes.doubts import ADVICE, Doubt
 from runtimes.flags import Flag
-from runtimes.machine import Doubt
+from runtimes.machine import Machine
 from runtimes.report import units
-from runtimes.report.blocks import Block, Column, Point, Points, Table
+from runtimes.report.blocks import Block, Column, Point, Points, Table, Words
 from runtimes.report.inputs import Inputs
 from runtimes.report.measured import Measured
 
@@ -33,12 +34,41 @@ def of_the_machine(inputs: Inputs) -> Iterator[Block]:
         Point(
             doubt.kind if len(labels) == len(inputs.bundles) else f"{doubt.kind}, {units.join(labels)}",
             "",
-            doubt.text,
+            f"{doubt.text}. What helps: {ADVICE[doubt.kind]}",
         )
         for doubt, labels in said.items()
     )
     if points:
         yield Points("The machine makes these figures doubtful", points)
+
+
+def set_up(inputs: Inputs) -> Iterator[Block]:
+    """How the machine was set up, as far as it tells."""
+    said: dict[str, list[str]] = {}
+    for bundle in inputs.bundles:
+        words = ", ".join(_set_up(bundle.bench.machine)) if bundle.bench else ""
+        said.setdefault(words, []).append(bundle.label)
+    for words, labels in said.items():
+        if words:
+            which = "" if len(said) == 1 else f" for {units.join(labels)}"
+            yield Words(f"The machine was set up{which} with {words}.")
+
+
+def _set_up(machine: Machine) -> Iterator[str]:
+    if machine.governor:
+        yield f"governor {machine.governor}"
+    for name, on in (("turbo", machine.turbo), ("SMT", machine.smt)):
+        if on is not None:
+            yield f"{name} {'on' if on else 'off'}"
+    if machine.clock_mhz and machine.max_clock_mhz:
+        yield f"{machine.clock_mhz:.0f} of {machine.max_clock_mhz:.0f} MHz"
+    if machine.quota_cores is not None:
+        yield f"a quota of {machine.quota_cores:g} cores"
+    for gpu in machine.graphics:
+        driver, clock = gpu.driver or units.NONE, gpu.max_clock_mhz
+        yield f"{gpu.name} (driver {driver}" + (f", at most {clock:g} MHz)" if clock else ")")
+    for name, value in sorted(machine.variables.items()):
+        yield f"{name}={value}"
 
 
 def of_the_figures(rows: Sequence[Measured]) -> Iterator[Block]:

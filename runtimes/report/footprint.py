@@ -68,7 +68,7 @@ def _memory(rows: Sequence[Measured]) -> Iterator[Block]:
     sizes = batches(rows)
     ends = list(dict.fromkeys((sizes[0], sizes[-1])))
     at = {(one.name, one.row.batch): one.row for one in rows}
-    listed = _one_each(rows)
+    listed = sorted(_one_each(rows), key=lambda one: one.row.peak_rss_bytes or 0)
     gpu = any(one.row.gpu_memory_bytes is not None for one in rows)
     titles = ["file MB", *(f"added MB, batch {b}" for b in ends), *(f"peak MB, batch {b}" for b in ends)]
     titles += [f"GPU MB, batch {b}" for b in ends] if gpu else []
@@ -87,7 +87,6 @@ def _memory(rows: Sequence[Measured]) -> Iterator[Block]:
             parts = ((row.peak_rss_bytes - row.added_rss_bytes) / 1e6, row.added_rss_bytes / 1e6)
             words = f"{units.megabytes(row.peak_rss_bytes)} MB, {units.megabytes(row.added_rss_bytes)} added"
             figures.append(Stacked(one.name, one.series, parts, words))
-    figures.sort(key=lambda figure: sum(figure.parts))
     yield Words(MEMORY, "legend")
     if chart := stacks(f"Peak memory at batch {sizes[0]}", ("the library", "added"), figures, unit="MB"):
         yield chart

@@ -201,10 +201,12 @@ def machines(bundles: tuple[BundleInputs, ...]) -> Iterator[tuple[str, str]]:
 
 def _machine(machine: Machine) -> str:
     cores = f"{machine.cores} core{'' if machine.cores == 1 else 's'}"
+    if machine.cores_total > machine.cores:
+        cores += f" of {machine.cores_total}"
     gpus = ", ".join(machine.gpus) or "no NVIDIA GPU"
     memory = units.size(machine.memory_bytes)
-    words = (machine.cpu, cores, memory, gpus, machine.system, f"Python {machine.python}")
-    return ", ".join(word for word in words)
+    words = (machine.cpu, cores, memory, gpus, *machine.inside, machine.system, f"Python {machine.python}")
+    return ", ".join(words)
 
 
 def _versions(bundles: tuple[BundleInputs, ...]) -> str:

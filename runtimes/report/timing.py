@@ -50,6 +50,7 @@ def blocks(inputs: Inputs) -> Iterator[Block]:
         yield Fold(f"Batch {units.join([str(batch) for batch in sizes if batch not in first])}", others)
     yield from doubts.of_the_figures(rows)
     yield from doubts.settings(rows)
+    yield from doubts.set_up(inputs)
 
 
 def _has_scopes(rows: Sequence[Measured]) -> bool:

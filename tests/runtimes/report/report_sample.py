@@ -65,6 +65,11 @@ MACHINE = Machine(
     load_1m=0.6,
     governor=None,
     gpus=(),
+    cores_total=4,
+    smt=True,
+    turbo=False,
+    inside=("virtual machine",),
+    variables={"OMP_NUM_THREADS": "2"},
 )
 VERSIONS = {
     "torchscript": {"torch": "2.13.0"},
@@ -318,7 +323,7 @@ def write_ugly(folder: Path) -> Path:
     timed = [
         replace(row, outcome="timeout", reason="no answer in 600 s", compute=None, stable=None)
         if row.backend == "js" and row.batch == 32
-        else replace(row, verdict="mismatch")
+        else replace(row, verdict="mismatch", settings={HOSTILE: HOSTILE}, precision=HOSTILE)
         if row.artifact == "tflite"
         else row
         for row in benched.rows
@@ -328,7 +333,7 @@ def write_ugly(folder: Path) -> Path:
         "keras",
         manifest=manifest("keras", HOSTILE),
         verify=replace(verified, rows=tuple(rows), notes=(HOSTILE,)),
-        bench=replace(benched, rows=tuple(timed)),
+        bench=replace(benched, rows=tuple(timed), doubts=(Doubt("steal", HOSTILE),)),
     )
     whole = manifest("torch")
     failure = Failure("tfjs", "savedmodel2tfjs", "no kernel for op `Erf` (node /head/gelu)")

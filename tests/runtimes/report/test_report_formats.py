@@ -214,10 +214,11 @@ def test_the_head_of_each(folder: Path, markdown: str, html: str) -> None:
         assert "**✓ passed: 14 of 14 rows passed**" in markdown
         assert "14 of 14 rows passed" in page
         for text in (markdown, page):
-            assert "AMD EPYC 7B13, 2 cores, 8.34 GB, no NVIDIA GPU" in text
+            assert "AMD EPYC 7B13, 2 cores of 4, 8.34 GB, no NVIDIA GPU, virtual machine" in text
             assert "tensorflow 2.21.0, torch 2.13.0" in text
             assert "other programs were running: load 3.1 on 2 cores" in text
-            assert "the host took 4 % of the CPU time for others" in text
+            assert "the host took 4 % of the CPU time for others. What helps: measure on a dedicated" in text
+            assert "The machine was set up with turbo off, SMT on, OMP_NUM_THREADS=2." in text
             assert "the machine (load, steal) and 4 of 28 timings: see Latency" in text
             assert "The least agreement is 98.6 % of 360 held-out samples" in text
 

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 import report_sample as sample
 
-from runtimes.latency import Latency
+from runtimes.latency import Flag, Latency
 from runtimes.report import report, units
 from runtimes.report.best import fastest, within_noise
 from runtimes.report.charts import Figure, bars
+from runtimes.report.doubts import MEANINGS
 from runtimes.report.inputs import BundleInputs
 from runtimes.report.measured import Measured, named
 from runtimes.report.stacks import Stacked, stacks
@@ -150,7 +151,11 @@ def test_two_batches_are_no_curve(tmp_path: Path) -> None:
     assert "Samples a second" not in markdown
 
 
-@pytest.mark.parametrize("flag", ["drift", "bimodal", "unsteady", "not warm"])
+def test_every_flag_has_a_meaning() -> None:
+    assert set(MEANINGS) == set(get_args(Flag))
+
+
+@pytest.mark.parametrize("flag", get_args(Flag))
 def test_each_flag_is_explained_where_a_row_has_it(tmp_path: Path, flag: Any) -> None:
     row = replace(ROW, compute=sample.latency(1.0, (flag,)), stable=False)
     markdown, _ = page(tmp_path, row, replace(row, batch=32))
