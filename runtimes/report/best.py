@@ -77,11 +77,10 @@ def within_noise(rows: Sequence[Measured]) -> list[Measured]:
 
 
 def reach(latency: Latency) -> tuple[float, float]:
-    """Where the p50 of another run may lie, in seconds: its interval, and the medians of its own rounds.
-
-    The interval takes all runs for independent; what drifts from round to round shows in the rounds alone.
-    """
-    found = [latency.p50_s, *(latency.p50_interval or ()), *(p50 for p in latency.rounds_p50_s for p50 in p)]
+    """Where the p50 of another run may lie, in seconds; without an interval, where those of its own rounds lie."""
+    if latency.p50_interval:
+        return latency.p50_interval
+    found = [latency.p50_s, *(p50 for process in latency.rounds_p50_s for p50 in process)]
     return min(found), max(found)
 
 

@@ -13,11 +13,11 @@ from runtimes.report.inputs import Inputs
 from runtimes.report.measured import Measured
 
 MEANINGS: Mapping[Flag, str] = {
-    "drift": "its calls grew steadily slower or faster while it was measured: the clocks, the temperature or the "
-    "memory were not settled, and the p50 depends on when one looks",
-    "bimodal": "its calls fall into two groups, such as two kinds of cores or two clocks: the p50 lies in the larger, "
-    "and says little of the other",
-    "unsteady": "parts of its run differ by more than is noise: something else was running, or the clocks changed",
+    "drift": "its calls grew slower or faster by more than 5 % while it was measured: clocks, temperature or memory had "
+    "not settled, and the figures depend on when one looks",
+    "bimodal": "its calls fall into two groups, such as two kinds of cores or two clocks: the p50 lies in one of them, and "
+    "says little of the other",
+    "unsteady": "the medians of its rounds differ by more than 10 %: something else was running, or the clocks changed",
     "not warm": "its warm-up was cut short before the times had settled: figures of longer runs may be lower",
 }
 

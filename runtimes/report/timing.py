@@ -16,7 +16,7 @@ SHOWN = 3
 
 LEGEND = (
     "p50 and p90: half of the n calls, and 90 % of them, took no longer; a call is one whole batch. Intervals are of "
-    "95 %, by order statistics; the bound is what 90 % of all calls stay below with 99 % confidence. A figure that "
+    "95 %, by order statistics, or by how the rounds differ where that is wider; the bound is what 90 % of all calls stay below with 99 % confidence. A figure that "
     "too few calls were made for is n/a."
 )
 SCOPES = (
