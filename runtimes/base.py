@@ -57,8 +57,8 @@ class Session(ABC):
 
     ``inputs``, ``outputs`` and ``metadata`` are read from the file. ``settings`` are those that shape its
     speed or its numbers, by the runtime's own names for them, as they are in force. A runtime that computes in another
-    process says its ``pid``, and ``baseline_rss_bytes``, the memory of that process when its library was loaded and the
-    artifact was not.
+    process says its ``pid``, and what that process had come to when its library was loaded and the artifact was not:
+    ``library_s`` after its start, with ``library_rss_bytes`` of memory.
     """
 
     inputs: tuple[TensorSpec, ...]
@@ -66,7 +66,8 @@ class Session(ABC):
     metadata: Mapping[str, str] = MappingProxyType({})
     settings: Mapping[str, str] = MappingProxyType({})
     pid: int | None = None
-    baseline_rss_bytes: int | None = None
+    library_s: float | None = None
+    library_rss_bytes: int | None = None
     threads: int
 
     @abstractmethod

@@ -75,6 +75,7 @@ def open_session(
     begin_load = time.perf_counter()
     opened = adapter.load(path, device, options)
     loaded = time.perf_counter()
+    elsewhere = opened.library_s or 0.0
     loaded_rss = peak_rss_bytes(opened.pid)
     _open.append(opened)
     first_s = None if first is None else first_run(first)
@@ -83,13 +84,13 @@ def open_session(
         opened.outputs,
         opened.prove(),
         opened.threads,
-        imported - begin,
-        loaded - begin_load,
+        imported - begin + elsewhere,
+        loaded - begin_load - elsewhere,
         found,
         dict(opened.metadata),
         dict(opened.settings),
         first_s,
-        opened.baseline_rss_bytes or baseline,
+        opened.library_rss_bytes or baseline,
         loaded_rss,
     )
 

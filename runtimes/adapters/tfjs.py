@@ -131,7 +131,8 @@ class TfjsSession(Session):
                 raise NotAModelError(f"{path} is no graph model that TF.js can load: {error}") from error
             raise
         self._proof, self.threads = str(opened["proof"]), 1
-        self.pid, self.baseline_rss_bytes = self.node.pid, int(opened["library_rss_bytes"])
+        self.pid = self.node.pid
+        self.library_s, self.library_rss_bytes = opened["library_ms"] / 1e3, int(opened["library_rss_bytes"])
 
     def run(self, feeds: Feeds) -> dict[str, Array]:
         described, blobs = _pack(feeds)

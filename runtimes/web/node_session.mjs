@@ -6,7 +6,8 @@
 // little-endian: float32, int32, or bool as one byte.
 //
 //   load    model (a folder with model.json), backend ("wasm" or "cpu")
-//           -> backend (as TF.js answers after loading), proof, threads, library_rss_bytes (before the model)
+//           -> backend (as TF.js answers after loading), proof, threads; library_ms and library_rss_bytes: the time since the process
+//           started, and its memory, when TF.js was ready and the model not yet read
 //   run     feeds + data                            -> outputs + data
 //   trace   feeds + data                            -> the value of every node that computes + data
 //   bind    feeds + data                            -> id; the inputs stay where the backend reads them
@@ -46,12 +47,12 @@ let converter = null;
 const handlers = {
     async load({ model, backend }) {
         await openBackend(backend);
-        const library_rss_bytes = process.memoryUsage.rss();
+        const library = { library_ms: performance.now(), library_rss_bytes: process.memoryUsage.rss() };
         session = new GraphSession(tf, await readModel(model));
         const found = tf.getBackend();
         const [threads, simd] = await describeBackend(found);
         const proof = `tf.getBackend() is ${found}${simd}, ${threads} thread(s)`;
-        return { ok: { backend: found, proof, threads, library_rss_bytes } };
+        return { ok: { backend: found, proof, threads, ...library } };
     },
 
     async run({ feeds }, content) {
