@@ -22,7 +22,11 @@ from typing import Any, Literal, Protocol, cast
 import numpy as np
 
 from runtimes.bundle import TensorSpec
+from runtimes.environment import gpu
 from runtimes.errors import UsageError
+
+# The first GPUs that multiply in TF32, by NVIDIA's numbering.
+TF32_CAPABILITY = 8.0
 
 Array = np.ndarray[Any, np.dtype[Any]]
 Feeds = Mapping[str, Array]
@@ -30,7 +34,10 @@ Feeds = Mapping[str, Array]
 
 @dataclass(frozen=True)
 class SessionOptions:
-    """How a session is opened. ``threads`` None is every core allowed; ``backend`` "" the device's first."""
+    """How a session is opened. ``threads`` None is every core allowed; ``backend`` "" the device's first.
+
+    ``precision`` float32 is that of IEEE 754; with tf32 an NVIDIA GPU multiplies numbers of 10 bits behind the point.
+    """
 
     backend: str = ""
     threads: int | None = None
@@ -97,7 +104,11 @@ class Session(ABC):
         return sample_calls(calls, seconds, at_least, at_most)
 
     def gpu_memory_bytes(self) -> int | None:
-        """The most memory of its GPU that the session has held, in bytes; None on a CPU, or where nothing tells."""
+        """The most memory of its GPU that the session has held, in bytes; None on a CPU, or where nothing tells.
+
+        By the driver, for the whole process; where it does not show processes, as in a container, by the runtime's own
+        allocator, which leaves out what the driver keeps for the process.
+        """
         return None
 
     def close(self) -> None:  # noqa: B027 - most sessions own nothing beyond their process
@@ -107,7 +118,8 @@ class Session(ABC):
 class Runtime(Protocol):
     """A module in ``runtimes/adapters/``.
 
-    ``DEVICES`` maps each device to its backends, the default first. ``THREADS`` says whose a number of threads is:
+    ``DEVICES`` maps each device to its backends, the default first. ``PRECISIONS`` are those of any of its devices, the
+    default first; ``lacks_precision`` says which a device has. ``THREADS`` says whose a number of threads is:
     each session's, or the whole process's from the first run on. An adapter that can show what the file computes
     inside also has ``trace(path, device, options, feeds)``: every tensor by the file's own name, in the order of
     computation and in the file's layouts.
@@ -136,6 +148,19 @@ class Runtime(Protocol):
 
         Raises NotAModelError for a file that cannot be read, UnavailableError for a device that is not here.
         """
+
+
+def lacks_precision(runtime: Runtime, device: str, precision: str) -> str | None:
+    """Why this runtime does not compute in this precision on this device; None where it does."""
+    if precision not in runtime.PRECISIONS:
+        return f"it computes in {', '.join(runtime.PRECISIONS)}, and not in {precision}"
+    if precision == "tf32":
+        if device == "cpu":
+            return "tf32 is a way in which NVIDIA GPUs multiply; a CPU computes in float32: ask for --device cuda too"
+        able = [found.compute_capability for found in gpu.known() if found.compute_capability]
+        if able and max(able) < TF32_CAPABILITY:
+            return f"tf32 needs a GPU of compute capability {TF32_CAPABILITY:g} (Ampere); this machine has {max(able):g}"
+    return None
 
 
 def sample_calls(calls: Sequence[Callable[[], object]], seconds: float, at_least: int, at_most: int) -> Array:

@@ -170,6 +170,7 @@ def row(measured: Measured, verdicts: Sequence[VerifyRow] = ()) -> BenchRow:
 def _with_cold_start(found: BenchRow, measured: Measured, verdicts: Sequence[VerifyRow]) -> BenchRow:
     """The row with what its children said when they were opened and warmed up: medians over the processes."""
     opened, warmed = measured.opened, measured.warmed
+    judged = verdicts if measured.case.precision == "float32" else ()  # which is what verify runs
     added = [
         each.peak_rss_bytes - process.baseline_rss_bytes
         for each, process in zip(warmed, opened, strict=False)  # an error may have come between the two
@@ -187,7 +188,7 @@ def _with_cold_start(found: BenchRow, measured: Measured, verdicts: Sequence[Ver
         peak_rss_bytes=max((each.peak_rss_bytes for each in warmed), default=None),
         added_rss_bytes=max(added, default=None),
         gpu_memory_bytes=max(gpu, default=None),
-        verdict=verdict_of(measured.case.cell, opened[0].versions, verdicts),
+        verdict=verdict_of(measured.case.cell, opened[0].versions, judged),
         device_proof=opened[0].device_proof,
         versions=opened[0].versions,
         settings=opened[0].settings,

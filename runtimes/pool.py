@@ -93,11 +93,17 @@ def _own_device(device: str, known: Iterable[str]) -> str:
     return f"{kind}{colon}{index}"
 
 
-def environment(runtime: str, device: str) -> dict[str, str]:
-    """What a child of this runtime is told."""
-    hide = {"CUDA_VISIBLE_DEVICES": "-1"} if device == "cpu" else {}
+def environment(runtime: str, device: str, precision: str = "float32") -> dict[str, str | None]:
+    """What a child of this runtime is told.
+
+    GPUs have the numbers that the driver gives them, and multiply in TF32 only where that is asked for: TensorRT has no
+    switch of its own for it.
+    """
     backend = {"KERAS_BACKEND": "tensorflow"} if runtime == "keras" else {}
-    return {**hide, **backend}
+    if device == "cpu":
+        return {"CUDA_VISIBLE_DEVICES": "-1", **backend}
+    tf32 = None if precision == "tf32" else "0"
+    return {"CUDA_DEVICE_ORDER": "PCI_BUS_ID", "NVIDIA_TF32_OVERRIDE": tf32, **backend}
 
 
 class Live:
@@ -120,7 +126,7 @@ class Live:
         self.first_s: float | None = None
         self._opened: Opened | None = None
         self._error: FwexportError | None = None
-        self.worker = worker or Worker(environment(cell.runtime, cell.device), timeout_s=timeout_s)
+        self.worker = worker or Worker(environment(cell.runtime, cell.device, precision), timeout_s=timeout_s)
         options = SessionOptions(cell.backend, threads, precision)
         path = cell.bundle.path(cell.described)
         self.worker.start(session_child.open_session, cell.runtime, path, cell.device, options, first)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from runtimes.base import Array, Inspection, Session, SessionOptions, runtime
+from runtimes.base import Array, Inspection, Session, SessionOptions, lacks_precision, runtime
 from runtimes.batches import run_in_batches
 from runtimes.bundle import TensorSpec
 from runtimes.errors import UnavailableError
@@ -65,7 +65,8 @@ def open_session(
             f"{name} computes in {', '.join(adapter.PRECISIONS)}, not in {options.precision}. Leave --precision out."
         )
     begin = time.perf_counter()
-    reason = adapter.check(device)  # which imports the library, for a GPU
+    reason = lacks_precision(adapter, device, options.precision)
+    reason = reason or adapter.check(device)  # which imports the library, for a GPU
     if reason:
         raise UnavailableError(reason)
     found = adapter.versions()

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 from typing import Any
 
+from runtimes.base import SessionOptions
+from runtimes.environment import gpu
 from runtimes.errors import UnavailableError
 from runtimes.machine import cores_allowed, versions_of
 
@@ -34,15 +37,47 @@ def versions() -> dict[str, str]:
     return versions_of("tensorflow", "tensorflow-cpu", "keras")
 
 
-def set_threads(threads: int | None) -> int:
-    """The number that is then in use. Before the first operation; TensorFlow refuses it afterwards."""
+def set_up(options: SessionOptions) -> int:
+    """Set threads and precision, and give the number of threads. Before the first operation; TensorFlow refuses it later."""
     import tensorflow as tf
 
-    count = threads or cores_allowed()
+    count = options.threads or cores_allowed()
     tf.config.threading.set_intra_op_parallelism_threads(count)
     tf.config.threading.set_inter_op_parallelism_threads(1)
-    tf.config.experimental.enable_tensor_float_32_execution(False)
+    tf.config.experimental.enable_tensor_float_32_execution(options.precision == "tf32")
     return count
+
+
+def settings(device: str) -> dict[str, str]:
+    """TensorFlow's switches, as it answers for them; those of GPUs where one computes."""
+    import tensorflow as tf
+
+    threading = tf.config.threading
+    found = {
+        "intra_op_parallelism_threads": threading.get_intra_op_parallelism_threads(),
+        "inter_op_parallelism_threads": threading.get_inter_op_parallelism_threads(),
+        "jit": tf.config.optimizer.get_jit() or "off",
+    }
+    if device != "cpu":
+        found["tensor_float_32_execution"] = tf.config.experimental.tensor_float_32_execution_enabled()
+    return {name: str(value) for name, value in found.items()}
+
+
+def wait() -> None:
+    """Until every GPU has done what it was given."""
+    import tensorflow as tf
+
+    tf.test.experimental.sync_devices()
+
+
+def gpu_memory_bytes(device: str) -> int | None:
+    """The most that this process has held of the device's memory; None on a CPU."""
+    import tensorflow as tf
+
+    if device == "cpu":
+        return None
+    own = tf.config.experimental.get_memory_info(device_name(device)[1:])["peak"]
+    return gpu.memory_of(os.getpid()) or int(own)
 
 
 def device_name(device: str) -> str:

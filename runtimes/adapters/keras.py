@@ -14,14 +14,23 @@ import msgspec
 from runtimes.base import Array, Feeds, Inspection, Session, SessionOptions, zero_feeds
 from runtimes.bundle import METADATA, ModelSpec, TensorSpec
 from runtimes.errors import NotAModelError, UnavailableError
-from runtimes.tensorflow_device import check, device_name, prove, set_threads, versions
+from runtimes.tensorflow_device import (
+    check,
+    device_name,
+    gpu_memory_bytes,
+    prove,
+    set_up,
+    settings,
+    versions,
+    wait,
+)
 from runtimes.tensorflow_trace import computed
 
 __all__ = ["DEVICES", "FORMATS", "PRECISIONS", "THREADS", "check", "inspect", "load", "trace", "versions"]
 
 FORMATS = ("keras",)
 DEVICES = {"cpu": ("tensorflow",), "gpu": ("tensorflow",)}
-PRECISIONS = ("float32",)
+PRECISIONS = ("float32", "tf32")
 THREADS: Literal["session", "process"] = "process"
 
 
@@ -69,7 +78,7 @@ class _Session(Session):
     def __init__(self, path: Path, device: str, options: SessionOptions) -> None:
         import tensorflow as tf
 
-        self.threads = set_threads(options.threads)
+        self.threads = set_up(options)
         self._where = device_name(device)
         with tf.device(self._where):
             model = _read(path)
@@ -77,6 +86,7 @@ class _Session(Session):
         self.inputs, self.outputs = _specs(model, self.metadata)
         self._forward = _forward(model, self.inputs)
         self._device = device
+        self.settings = settings(device)
 
     def prove(self) -> str:
         """Compute once, and ask the result where it lies."""
@@ -87,13 +97,21 @@ class _Session(Session):
         return {spec.name: value.numpy() for spec, value in zip(self.outputs, values, strict=True)}
 
     def bind(self, feeds: Feeds) -> Callable[[], None]:
+        """On a GPU the outputs stay there, and each call waits for the device."""
         tensors, forward = self._tensors(feeds), self._forward
 
         def call() -> None:
             for value in forward(tensors):
                 value.numpy()
 
-        return call
+        def on_gpu() -> None:
+            forward(tensors)
+            wait()
+
+        return call if self._device == "cpu" else on_gpu
+
+    def gpu_memory_bytes(self) -> int | None:
+        return gpu_memory_bytes(self._device)
 
     def sample(
         self, calls: Sequence[Callable[[], object]], seconds: float, at_least: int, at_most: int

@@ -92,6 +92,7 @@ class _CpuSession(Session):
     def __init__(self, path: Path, options: SessionOptions) -> None:
         self.threads = options.threads or cores_allowed()
         self._interpreter = _read(path, self.threads, delegates=True)
+        self.settings = {"num_threads": str(self.threads), "delegate": "XNNPACK"}
         self.inputs, self.outputs = _specs(self._interpreter)
         self.metadata = _metadata(path)
         self._index = dict(
@@ -159,6 +160,7 @@ class _GpuSession(Session):
                 f"LiteRT's GPU accelerator cannot run {path.name} here: {error}"
             ) from error
         self.threads = 1
+        self.settings = {"hardware_accel": "GPU"}
         self._in = self._model.create_input_buffers(0)
         self._out = self._model.create_output_buffers(0)
 

@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 import importlib.util
+import os
 import tempfile
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 
-from runtimes.base import Array, Feeds, Inspection, Session, SessionOptions
+from runtimes.base import Array, Feeds, Inspection, Session, SessionOptions, zero_feeds
 from runtimes.bundle import TensorSpec
+from runtimes.environment import gpu
 from runtimes.errors import NotAModelError, UnavailableError
 from runtimes.machine import cores_allowed, versions_of
+from runtimes.onnxruntime_profile import in_words, moved, placed
 
 FORMATS = ("onnx",)
 DEVICES = {"cpu": ("cpu",), "cuda": ("cuda", "tensorrt")}
-PRECISIONS = ("float32",)
+PRECISIONS = ("float32", "tf32")
 THREADS: Literal["session", "process"] = "session"
 
 _PROVIDERS = {
@@ -29,6 +33,11 @@ _PROVIDERS = {
 }
 # Threads that spin between runs would take the cores from whatever is measured next.
 _NO_SPINNING = ("session.intra_op.allow_spinning", "session.inter_op.allow_spinning")
+# What is told of a provider's options: where it computes, and what its speed and numbers depend on.
+_PROVIDER_OPTIONS = (
+    *("device_id", "use_tf32", "cudnn_conv_algo_search", "prefer_nhwc", "enable_cuda_graph"),
+    *("trt_fp16_enable", "trt_bf16_enable", "trt_int8_enable", "trt_engine_cache_enable"),
+)
 # Operators that quantise or compute with quantised numbers begin so; the others end in Integer.
 _QUANTIZED = ("QuantizeLinear", "DequantizeLinear", "DynamicQuantize", "QLinear", "QGemm", "QAttention")
 # A file of one protobuf is at most 2 GiB: weights of more than this lie beside it.
@@ -122,19 +131,23 @@ class _Session(Session):
         backend = options.backend or DEVICES[kind][0]
         provider_options = {"device_id": index or "0"} if kind == "cuda" else {}
         if backend == "cuda":
-            provider_options["use_tf32"] = "0"
-        self._session = _open(path, backend, options, provider_options)
+            provider_options["use_tf32"] = str(int(options.precision == "tf32"))
+        self._folder = None if kind == "cpu" else tempfile.TemporaryDirectory(prefix="fwexport-profile-")
+        self._session = _open(
+            path, backend, options, provider_options, self._folder.name if self._folder else None
+        )
         self.threads = self._session.get_session_options().intra_op_num_threads
-        self.settings = {**_settings(self._session.get_session_options()), **provider_options}
+        self._provider, self._ran = _PROVIDERS[backend], False
+        self.settings = _settings(self._session, self._provider)
         self.inputs = _specs(self._session.get_inputs())
         self.outputs = _specs(self._session.get_outputs())
         self.metadata = dict(self._session.get_modelmeta().custom_metadata_map)
         self._names = [spec.name for spec in self.outputs]
         self._where = (kind, int(index or 0))
-        self._provider = _PROVIDERS[backend]
 
     def run(self, feeds: Feeds) -> dict[str, Array]:
         values = self._session.run(self._names, {k: np.ascontiguousarray(v) for k, v in feeds.items()})
+        self._ran = True
         return dict(zip(self._names, values, strict=True))
 
     def bind(self, feeds: Feeds) -> Callable[[], None]:
@@ -159,17 +172,77 @@ class _Session(Session):
         return call
 
     def prove(self) -> str:
-        """The providers that the session itself reports, after it assigned its nodes."""
+        """The providers that the session itself reports and, on a GPU, the provider of each node that has run."""
         providers = self._session.get_providers()
         if not providers or providers[0] != self._provider:
-            raise UnavailableError(
-                f"asked ONNX Runtime for {self._provider}, and it loaded {', '.join(providers) or 'none'}. "
-                "Its log says which library was missing; CUDA and cuDNN must fit this build."
-            )
-        return f"providers {', '.join(providers)}"
+            raise UnavailableError(_not_loaded(self._provider, providers))
+        proof = f"providers {', '.join(providers)}"
+        if self._folder is None:
+            return proof
+        if not self._ran:
+            self.run(zero_feeds(self.inputs))
+        nodes = placed(Path(self._session.end_profiling()).read_bytes())
+        self._folder.cleanup()
+        others = moved(nodes, self._provider)
+        if others or not nodes:
+            raise UnavailableError(in_words(nodes, others, self._provider))
+        return f"{proof}; it computed all {len(nodes)} nodes by its own profile"
+
+    def gpu_memory_bytes(self) -> int | None:
+        return None if self._folder is None else gpu.memory_of(os.getpid())
 
 
-def _open(path: Path, backend: str, options: SessionOptions, provider_options: dict[str, str]) -> Any:
+def _open(
+    path: Path,
+    backend: str,
+    options: SessionOptions,
+    provider_options: dict[str, str],
+    profile: str | None = None,
+) -> Any:
+    """A session of one provider, that neither loads nor runs on another; it writes a profile into ``profile``."""
+    if backend == "cpu":
+        try:
+            return _create(path, backend, options, provider_options, profile, strict=True)
+        except Exception as error:
+            raise NotAModelError(f"{path} is no ONNX file that ONNX Runtime can load: {error}") from error
+    try:
+        return _create(path, backend, options, provider_options, profile, strict=True)
+    except Exception as error:
+        why = _why_refused(path, backend, options, provider_options) or str(error)
+        raise UnavailableError(f"{_PROVIDERS[backend]} cannot run {path.name}: {why}") from error
+
+
+def _why_refused(
+    path: Path, backend: str, options: SessionOptions, provider_options: dict[str, str]
+) -> str | None:
+    """Which nodes the provider leaves to others where it may, by the profile of a run; None where that does not tell."""
+    provider = _PROVIDERS[backend]
+    with tempfile.TemporaryDirectory(prefix="fwexport-profile-") as folder, contextlib.suppress(Exception):
+        session = _create(path, backend, options, provider_options, folder, strict=False)
+        if provider not in session.get_providers():
+            return _not_loaded(provider, session.get_providers())
+        session.run(None, zero_feeds(_specs(session.get_inputs())))
+        nodes = placed(Path(session.end_profiling()).read_bytes())
+        others = moved(nodes, provider)
+        return in_words(nodes, others, provider) if others else None
+    return None
+
+
+def _not_loaded(provider: str, providers: Sequence[str]) -> str:
+    return (
+        f"asked ONNX Runtime for {provider}, and it loaded {', '.join(providers) or 'none'}. "
+        "Its log says which library was missing; CUDA and cuDNN must fit this build."
+    )
+
+
+def _create(
+    path: Path,
+    backend: str,
+    options: SessionOptions,
+    provider_options: dict[str, str],
+    profile: str | None,
+    strict: bool,
+) -> Any:
     import onnxruntime
 
     onnxruntime.set_default_logger_severity(3)
@@ -177,25 +250,26 @@ def _open(path: Path, backend: str, options: SessionOptions, provider_options: d
     settings.intra_op_num_threads = options.threads or cores_allowed()
     for entry in _NO_SPINNING:
         settings.add_session_config_entry(entry, "0")
-    if backend != "cpu":  # a node that the provider cannot run must fail, not move to the CPU
+    if profile:
+        settings.enable_profiling = True
+        settings.profile_file_prefix = str(Path(profile) / "profile")
+    if strict and backend != "cpu":  # a node that the provider cannot run must fail, not move to the CPU
         settings.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
-    try:
-        return onnxruntime.InferenceSession(
-            str(path), settings, providers=[(_PROVIDERS[backend], provider_options)]
-        )
-    except Exception as error:
-        if backend != "cpu":
-            raise UnavailableError(f"{_PROVIDERS[backend]} cannot run {path.name}: {error}") from error
-        raise NotAModelError(f"{path} is no ONNX file that ONNX Runtime can load: {error}") from error
+    # ONNX Runtime's Python would otherwise open the session again on the CPU, also in the middle of a run.
+    return onnxruntime.InferenceSession(
+        str(path), settings, providers=[(_PROVIDERS[backend], provider_options)], enable_fallback=0
+    )
 
 
-def _settings(options: Any) -> dict[str, str]:
-    """The options of a session that shape its speed, as the session has them."""
+def _settings(session: Any, provider: str) -> dict[str, str]:
+    """The options of a session and of its provider that shape its speed, as the session has them."""
+    options, own = session.get_session_options(), session.get_provider_options().get(provider, {})
     return {
         "intra_op_num_threads": str(options.intra_op_num_threads),
         "execution_mode": options.execution_mode.name,
         "graph_optimization_level": options.graph_optimization_level.name,
         **{entry: options.get_session_config_entry(entry) for entry in _NO_SPINNING},
+        **{name: str(own[name]) for name in _PROVIDER_OPTIONS if name in own},
     }
 
 

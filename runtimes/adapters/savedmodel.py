@@ -12,14 +12,23 @@ import msgspec
 from runtimes.base import Array, Feeds, Inspection, Session, SessionOptions, zero_feeds
 from runtimes.bundle import TensorSpec
 from runtimes.errors import NotAModelError
-from runtimes.tensorflow_device import check, device_name, prove, set_threads, versions
+from runtimes.tensorflow_device import (
+    check,
+    device_name,
+    gpu_memory_bytes,
+    prove,
+    set_up,
+    settings,
+    versions,
+    wait,
+)
 from runtimes.tensorflow_trace import computed
 
 __all__ = ["DEVICES", "FORMATS", "PRECISIONS", "THREADS", "check", "inspect", "load", "trace", "versions"]
 
 FORMATS = ("savedmodel",)
 DEVICES = {"cpu": ("tensorflow",), "gpu": ("tensorflow",)}
-PRECISIONS = ("float32",)
+PRECISIONS = ("float32", "tf32")
 THREADS: Literal["session", "process"] = "process"
 
 SIGNATURE = "serving_default"
@@ -65,13 +74,14 @@ class _Session(Session):
     def __init__(self, path: Path, device: str, options: SessionOptions) -> None:
         import tensorflow as tf
 
-        self.threads = set_threads(options.threads)
+        self.threads = set_up(options)
         self._where = device_name(device)
         with tf.device(self._where):
             version, self._loaded, self._function = _read(path)
         self.inputs, self.outputs = _specs(self._function)
         self.metadata = _metadata(version)
         self._device = device
+        self.settings = settings(device)
 
     def prove(self) -> str:
         """Compute once, and ask the result where it lies."""
@@ -82,6 +92,7 @@ class _Session(Session):
         return {name: value.numpy() for name, value in self._compute(self._tensors(feeds)).items()}
 
     def bind(self, feeds: Feeds) -> Callable[[], None]:
+        """On a GPU the outputs stay there, and each call waits for the device."""
         tensors, function = self._tensors(feeds), self._function
         waiting = [spec.name for spec in self.outputs]
 
@@ -90,7 +101,14 @@ class _Session(Session):
             for name in waiting:
                 result[name].numpy()
 
-        return call
+        def on_gpu() -> None:
+            function(**tensors)
+            wait()
+
+        return call if self._device == "cpu" else on_gpu
+
+    def gpu_memory_bytes(self) -> int | None:
+        return gpu_memory_bytes(self._device)
 
     def sample(
         self, calls: Sequence[Callable[[], object]], seconds: float, at_least: int, at_most: int

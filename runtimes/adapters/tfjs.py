@@ -133,6 +133,7 @@ class TfjsSession(Session):
         self._proof, self.threads = str(opened["proof"]), 1
         self.pid = self.node.pid
         self.library_s, self.library_rss_bytes = opened["library_ms"] / 1e3, int(opened["library_rss_bytes"])
+        self.settings = {"backend": _BACKENDS[backend]}
 
     def run(self, feeds: Feeds) -> dict[str, Array]:
         described, blobs = _pack(feeds)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -13,13 +14,14 @@ import numpy as np
 
 from runtimes.base import Array, Feeds, Inspection, Session, SessionOptions, zero_feeds
 from runtimes.bundle import METADATA, ModelSpec, TensorSpec
+from runtimes.environment import gpu
 from runtimes.errors import NotAModelError, UnavailableError
 from runtimes.machine import cores_allowed, versions_of
 from runtimes.torchscript_graph import computed
 
 FORMATS = ("torchscript",)
 DEVICES = {"cpu": ("torch",), "cuda": ("torch",)}
-PRECISIONS = ("float32",)
+PRECISIONS = ("float32", "tf32")
 THREADS: Literal["session", "process"] = "session"
 
 
@@ -75,11 +77,13 @@ class _Session(Session):
         import torch
 
         self.threads = options.threads or cores_allowed()
-        torch.backends.cuda.matmul.allow_tf32 = False
-        torch.backends.cudnn.allow_tf32 = False
+        torch.set_num_threads(self.threads)
+        torch.backends.cuda.matmul.allow_tf32 = options.precision == "tf32"
+        torch.backends.cudnn.allow_tf32 = options.precision == "tf32"
         self._device = torch.device(device)
         self.module, self.metadata = _read(path, device)
         self.inputs, self.outputs = _specs(self.module, self.metadata)
+        self.settings = _settings(self._device.type)
 
     def run(self, feeds: Feeds) -> dict[str, Array]:
         import torch
@@ -112,6 +116,13 @@ class _Session(Session):
         with torch.inference_mode():
             return super().sample(calls, seconds, at_least, at_most)
 
+    def gpu_memory_bytes(self) -> int | None:
+        import torch
+
+        if self._device.type != "cuda":
+            return None
+        return gpu.memory_of(os.getpid()) or int(torch.cuda.max_memory_reserved(self._device))
+
     def tensors(self, feeds: Feeds) -> list[Any]:
         import torch
 
@@ -131,6 +142,25 @@ class _Session(Session):
         if (found.type, found.index or 0) != (self._device.type, self._device.index or 0):
             raise UnavailableError(f"asked for {self._device}, and PyTorch computed on {found}")
         return f"{'output' if all(spec.shape for spec in self.inputs) else 'weights'} on {found}"
+
+
+def _settings(kind: str) -> dict[str, str]:
+    """PyTorch's switches, as it answers for them; those of GPUs where one computes."""
+    import torch
+
+    found = {
+        "num_threads": torch.get_num_threads(),
+        "num_interop_threads": torch.get_num_interop_threads(),
+        "mkldnn.enabled": torch.backends.mkldnn.enabled,
+        "GOMP_SPINCOUNT": os.environ.get("GOMP_SPINCOUNT", ""),
+    }
+    if kind == "cuda":
+        found |= {
+            "cuda.matmul.allow_tf32": torch.backends.cuda.matmul.allow_tf32,
+            "cudnn.allow_tf32": torch.backends.cudnn.allow_tf32,
+            "cudnn.benchmark": torch.backends.cudnn.benchmark,
+        }
+    return {name: str(value) for name, value in found.items()}
 
 
 def _read(path: Path, device: str) -> tuple[Any, dict[str, str]]:

@@ -47,7 +47,6 @@ _NARROWS = "it keeps libraries from using all instructions of the processor"
 _SLOWER = "it makes every run slower"
 _OTHER = "it changes which code computes"
 _TALKS = "each run also writes a log"
-_ROUNDS = "it changes how a GPU multiplies, whatever precision a row names"
 _OFF = ("", "0", "false")
 
 _EFFECTS: Mapping[str, _Effect] = {
@@ -75,8 +74,6 @@ _EFFECTS: Mapping[str, _Effect] = {
     "PYTORCH_JIT": _Effect(_OTHER, ("", "1")),
     "PYTORCH_NO_CUDA_MEMORY_CACHING": _Effect(_SLOWER, _OFF),
     "CUDA_LAUNCH_BLOCKING": _Effect(_SLOWER, _OFF),
-    "NVIDIA_TF32_OVERRIDE": _Effect(_ROUNDS),
-    "TORCH_ALLOW_TF32_CUBLAS_OVERRIDE": _Effect(_ROUNDS, _OFF),
     "MALLOC_CHECK_": _Effect(_SLOWER, _OFF),
     "MALLOC_PERTURB_": _Effect(_SLOWER, _OFF),
     "LD_PRELOAD": _Effect("the library it names is inside every runtime"),

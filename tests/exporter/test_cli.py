@@ -150,6 +150,7 @@ def test_json_rows_have_the_documented_fields(job: tuple[Path, dict[str, list[di
         assert row["peak_rss_bytes"] > 10e6
         assert row["load_s"] > 0
         assert row["first_s"] > 0
+        assert row["settings"]
 
 
 def test_the_job_writes_a_report_over_both(job: tuple[Path, dict[str, object]]) -> None:
