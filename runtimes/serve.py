@@ -12,8 +12,9 @@ person sees line by line. A message is one line of JSON, and the bytes that it a
 
 Requests may follow each other. Files are kept by their sha256 in ``$XDG_CACHE_HOME/fwexport`` (``~/.cache/fwexport``),
 so that a second run sends nothing, until none has asked for them in a week. A request runs
-``fwexport VERB NAME -o ../results --json ARGUMENTS`` in a folder of its own there, which is removed at its end. While the
-command runs nothing comes in: input that ends means that nobody waits any more, and ends the command too.
+``fwexport VERB NAME -o ../results --json ARGUMENTS`` in a folder of its own there, which is removed at its end; those of
+several people take turns, since each would slow the other down. While the command waits or runs nothing comes in: input
+that ends means that nobody waits for it any more, and ends it too.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ import select
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -47,6 +49,8 @@ VERBS = ("verify", "bench")
 KEPT_S = 7 * 86400.0
 # Seconds that a command has to end its own children, when it is told to stop.
 GRACE_S = 10.0
+# Seconds between looks at whether another request has ended.
+EVERY_S = 0.5
 BLOCK = 1 << 20
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -148,7 +152,8 @@ def _answer(request: Request, fwexport: Sequence[str], incoming: BinaryIO, outgo
                 "--json",
                 *request.arguments,
             ]
-            code, result = _run(command, work, incoming)
+            with _alone(root, incoming):
+                code, result = _run(command, work, incoming)
             found = sorted(path for path in results.iterdir() if path.is_file())
             _say(outgoing, Answer(code, len(result), tuple(describe(path, results) for path in found)))
             outgoing.write(result)
@@ -260,6 +265,26 @@ def _place(kept: Path, wanted: Path, how: Callable[[Path, Path], object]) -> Non
         how(kept, wanted)
     except OSError:
         shutil.copyfile(kept, wanted)
+
+
+@contextlib.contextmanager
+def _alone(root: Path, incoming: BinaryIO) -> Iterator[None]:
+    """Wait until no other request of this user runs on this machine."""
+    import fcntl
+
+    with (root / "lock").open("w") as lock:
+        waits = False
+        while True:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if not waits:
+                    print("waiting for another run that is going on there", file=sys.stderr, flush=True)
+                waits = True
+            if select.select([incoming], [], [], EVERY_S)[0]:
+                raise WorkerCrashed("nobody waits any more")
+        yield
 
 
 def _run(command: Sequence[str], folder: Path, incoming: BinaryIO) -> tuple[int, bytes]:

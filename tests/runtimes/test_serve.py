@@ -171,6 +171,42 @@ def test_the_end_of_the_input_ends_the_command(cache: Path) -> None:
     assert list((cache / "runs").iterdir()) == []
 
 
+def test_two_requests_take_turns(cache: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    started, go = cache / "started", cache / "go"
+    program = (
+        f"import pathlib, time\npathlib.Path({str(started)!r}).touch()\n"
+        f"while not pathlib.Path({str(go)!r}).exists(): time.sleep(0.05)\nprint(time.time())"
+    )
+    talks = [Talk(program), Talk("import time; print(time.time())"), Talk()]
+    answers: dict[int, float] = {}
+
+    def ask(number: int) -> None:
+        answer = talks[number].ask({"a": b"a"})
+        if "error" not in answer:
+            answers[number] = float(talks[number].back.read(answer["result_bytes"]))
+
+    asking = [threading.Thread(target=ask, args=(number,)) for number in range(3)]
+    asking[0].start()
+    while not started.exists():
+        time.sleep(0.02)
+    for each in asking[1:]:
+        each.start()
+    said = ""
+    while said.count("waiting for another run") < 2:
+        time.sleep(0.02)
+        said += capfd.readouterr().err
+    talks[2].to.close()  # who goes while waiting is not waited for
+    asking[2].join(20)
+    talks[2].end()
+    go.touch()
+    for number in (0, 1):
+        asking[number].join(20)
+        talks[number].end()
+    assert list(answers) == [0, 1]
+    assert answers[0] < answers[1]
+    assert list((cache / "runs").iterdir()) == []
+
+
 def test_a_killed_command_is_a_crash_with_the_signal_s_name(cache: Path) -> None:
     talk = Talk("import os, signal; os.kill(os.getpid(), signal.SIGKILL)")
     error = talk.ask({"a": b"a"})["error"]
