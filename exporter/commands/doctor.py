@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+
 import click
+
+from runtimes.doubts import ADVICE, Doubt
+from runtimes.machine import Machine
 
 
 @click.command("doctor")
 def command() -> int:
-    """Which runtimes, devices and conversions are here, and how to get the others. Changes nothing."""
+    """Which runtimes, devices and conversions are here, how to get the others, and what would spoil a measurement.
+
+    Changes nothing.
+    """
     from concurrent.futures import ThreadPoolExecutor
 
     from exporter import base, source_kind
     from runtimes import base as adapters
-    from runtimes import machine
+    from runtimes import environment, machine
 
-    found = machine.describe()
-    click.echo(
-        f"{found.cpu}, {found.cores} cores, {found.memory_bytes / 2**30:.1f} GiB, Python {found.python}"
-    )
-    click.echo(f"GPUs: {', '.join(found.gpus) or 'none that the NVIDIA driver lists'}")
-    for doubt in found.doubts:
-        click.echo(f"note: {doubt.text}")
+    found, watching = machine.describe(), environment.watch()
+    for line in _machine(found):
+        click.echo(line)
     asked = [(name, device) for name in adapters.names() for device in adapters.runtime(name).DEVICES]
     with ThreadPoolExecutor(2) as threads:
         reasons = list(threads.map(_check_runtime, asked))
@@ -35,7 +39,50 @@ def command() -> int:
     for name in base.names():
         missing = base.conversion(name).check()
         click.echo(f"  {'no ' if missing else 'yes'} {name}" + (f": {missing}" if missing else ""))
+    click.echo("measuring:")
+    for line in _doubts((*found.doubts, *watching.doubts())):
+        click.echo(f"  {line}")
     return 0
+
+
+def _machine(found: Machine) -> Iterator[str]:
+    """What the machine is, as far as it tells."""
+    of = f" of {found.cores_total}" if found.cores_total > found.cores else ""
+    words = [found.cpu, f"{found.cores}{of} cores", f"{found.memory_bytes / 2**30:.1f} GiB"]
+    words += [*found.inside, found.system, f"Python {found.python}"]
+    yield ", ".join(words)
+    state = []
+    if found.governor:
+        state.append(f"governor {found.governor}")
+    if found.turbo is not None:
+        state.append(f"turbo {'on' if found.turbo else 'off'}")
+    if found.smt is not None:
+        state.append(f"two threads a core {'on' if found.smt else 'off'}")
+    if found.clock_mhz and found.max_clock_mhz:
+        state.append(f"{found.clock_mhz / 1e3:.2f} of {found.max_clock_mhz / 1e3:.2f} GHz")
+    if found.hottest_c is not None:
+        state.append(f"{found.hottest_c:.0f} °C")
+    if found.quota_cores is not None:
+        state.append(f"a CPU quota of {found.quota_cores:g} cores")
+    if state:
+        yield f"processor: {', '.join(state)}"
+    for card in found.graphics:
+        about = [f"driver {card.driver}", f"{(card.memory_mib or 0) / 1024:.0f} GiB"]
+        about += [f"MIG {card.mig.lower()}"] if card.mig else []
+        yield f"GPU {card.index}: {card.name}, {', '.join(about)}"
+    if not found.graphics:
+        yield "GPUs: none that the NVIDIA driver lists"
+    for name, value in found.variables.items():
+        yield f"environment: {name}={value}"
+
+
+def _doubts(doubts: Sequence[Doubt]) -> Iterator[str]:
+    """What would make figures doubtful here, and what to do about it."""
+    for doubt in doubts:
+        yield f"doubt {doubt.kind}: {doubt.text}"
+        yield f"      -> {ADVICE[doubt.kind]}"
+    if not doubts:
+        yield "nothing that would make figures doubtful"
 
 
 def _check_runtime(asked: tuple[str, str]) -> str | None:

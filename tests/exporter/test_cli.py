@@ -248,10 +248,12 @@ def test_ctrl_c_is_130_and_the_previous_bundle_stays_whole(tmp_path: Path, bundl
 
 
 def test_doctor_says_what_is_here() -> None:
-    done = fwexport("doctor")
+    done = fwexport("doctor", OMP_WAIT_POLICY="active")
     assert done.returncode == 0, done.stderr
     for name in ("torchscript", "onnxruntime", "litert", "savedmodel", "keras", "tfjs"):
         assert f"yes {name} on cpu" in done.stdout
+    assert "doubt environment: OMP_WAIT_POLICY=active is set" in done.stdout
+    assert "-> unset the variable" in done.stdout
 
 
 def test_export_of_a_trained_source_gives_the_same_bundle(tmp_path: Path, bundles: dict[str, Path]) -> None:

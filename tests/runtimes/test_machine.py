@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 import time
@@ -130,8 +131,12 @@ def test_a_machine_travels_as_json_and_an_older_file_is_read() -> None:
     assert msgspec.convert(old, Machine).variables == {}
 
 
-def test_there_is_advice_for_every_kind_of_doubt() -> None:
+def test_there_is_advice_for_every_kind_of_doubt_and_the_readme_lists_it() -> None:
     assert set(ADVICE) == set(Kind.__args__)
+    readme = (Path(__file__).parents[2] / "README.md").read_text()
+    table = readme.partition("## What makes a latency doubtful")[2].partition("## ")[0]
+    first = [line.split("|")[1] for line in table.splitlines() if line.startswith("| `")]
+    assert sorted(re.findall(r"`([a-z-]+)`", " ".join(first))) == sorted(ADVICE)
 
 
 def test_describing_is_quick_and_imports_no_framework() -> None:

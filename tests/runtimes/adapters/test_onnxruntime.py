@@ -114,3 +114,10 @@ def test_tf32_on_a_cpu_is_refused_with_the_reason(worker: Worker, graph: Path) -
         worker.call(
             session_child.open_session, "onnxruntime", graph, "cpu", SessionOptions("cpu", precision="tf32")
         )
+
+
+def test_no_telemetry_is_kept_or_sent(graph: Path, tmp_path: Path) -> None:
+    """ONNX Runtime otherwise makes a device id, and a database of what it will send, as it opens a session."""
+    with Worker({"XDG_CACHE_HOME": str(tmp_path)}, timeout_s=60) as child:
+        child.call(session_child.open_session, "onnxruntime", graph, "cpu", SessionOptions())
+    assert list(tmp_path.iterdir()) == []
