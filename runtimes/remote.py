@@ -192,9 +192,7 @@ class Connection:
         missing = self._read(Missing).sha256
         sizes = {file.sha256: file.size_bytes for file in (*files, *earlier)}
         to_send, whole = sum(sizes[sha256] for sha256 in missing), sum(sizes.values())
-        self._on_line(
-            f"{self._target}: {to_send / 1e6:.1f} of {whole / 1e6:.1f} MB to send, the rest is there"
-        )
+        self._on_line(f"{self._target}: sending {to_send / 1e6:.1f} of {whole / 1e6:.1f} MB")
         for sha256 in missing:
             self._write(_blocks(paths[sha256]))
         answer = self._read(Answer)
@@ -234,7 +232,7 @@ class Connection:
         for line in self._process.stderr:
             text = line.decode(errors="replace").rstrip()
             self._last.append(text)
-            if self._greeted:
+            if self._greeted and not self._ended:  # that it was interrupted there is said here
                 self._on_line(text)
 
     def _write(self, blocks: Iterable[bytes]) -> None:

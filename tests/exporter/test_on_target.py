@@ -103,7 +103,7 @@ def test_verify_and_bench_run_there_without_training_frameworks(device: Device, 
     done = device.fwexport("verify", small, *chosen, "--json")
     assert done.returncode == 0, done.stderr
     assert "verify: torch/tflite in litert: passed" in done.stderr.splitlines()
-    assert "3.7 of 3.7 MB to send" in done.stderr
+    assert "sending 3.7 of 3.7 MB" in done.stderr
     printed = json.loads(done.stdout)
     place = small / "targets" / device.server.target.removeprefix("ssh:").replace(":", "-")
     kept = load_verify(place / "verify.json")
@@ -114,17 +114,19 @@ def test_verify_and_bench_run_there_without_training_frameworks(device: Device, 
 
     timed = device.fwexport("bench", small, "--format", "tflite", *QUICK, "-o", small / "timed")
     assert timed.returncode == 0, timed.stderr
-    assert "0.0 of" in timed.stderr
+    assert "sending 0.0 of 2.0 MB" in timed.stderr
     assert "torch/tflite" in timed.stdout
     assert {path.name for path in (small / "timed").iterdir()} == {"bench.json", "times.npz"}
 
-    timed = device.fwexport("bench", small, "--format", "tflite", *QUICK)
+    timed = device.fwexport("bench", small, "--format", "tflite", *QUICK, "--require", "accuracy>0.5")
     assert timed.returncode == 0, timed.stderr
     measured = load_bench(place / "bench.json")
     assert isinstance(measured, BenchResult)
     assert [(row.artifact, row.batch, row.threads, row.verdict) for row in measured.rows] == [
         ("tflite", 1, 1, "passed")
     ]
+    assert measured.choice is not None
+    assert measured.choice.recommended is not None
     assert not (small / "verify.json").exists()
     assert device.is_empty()
 
@@ -267,6 +269,7 @@ def test_ctrl_c_ends_what_runs_there_too(
     measuring.send_signal(number)
     out, error = measuring.communicate(timeout=60)
     assert (measuring.returncode, out) == (130, ""), error
+    assert error.count("interrupted") == 1
     assert "Traceback" not in error
     assert device.is_empty(), device.processes()
 
