@@ -185,6 +185,7 @@ def _with_cold_start(found: BenchRow, measured: Measured, verdicts: Sequence[Ver
         first_s=median(each.first_s for each in opened if each.first_s is not None),
         warmup_s=median(each.seconds for each in warmed) if warmed else None,
         warmup_n=max((each.n for each in warmed), default=0),
+        loaded_rss_bytes=max(each.loaded_rss_bytes for each in opened),
         peak_rss_bytes=max((each.peak_rss_bytes for each in warmed), default=None),
         added_rss_bytes=max(added, default=None),
         gpu_memory_bytes=max(gpu, default=None),

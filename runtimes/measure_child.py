@@ -32,9 +32,10 @@ EMPTY: Array = np.empty(0, np.int64)
 
 @dataclass(frozen=True)
 class Warmed:
-    """What the warm-up of one batch took, the seconds of a run at its end, and the memory while it ran.
+    """What the warm-up of one batch took, and the memory while it ran, of the process that computes.
 
-    ``warm`` is whether it ended by itself: its windows agreed. Bytes are of the process that computes.
+    ``warm`` is whether it ended by itself: its windows agreed. ``run_s`` are the seconds of a run in its quickest window,
+    which other programs disturbed least.
     """
 
     seconds: float
@@ -71,7 +72,7 @@ def warm_up(feeds: dict[str, Array], seconds: float) -> Warmed:
     while not steady(windows) and (len(windows) < 3 or time.perf_counter() - begin < seconds):
         windows.append(open_.sample(_calls[batch], WINDOW_S, 1, AT_MOST))
     taken = time.perf_counter() - begin
-    run_s = float(np.median(np.concatenate(windows[-3:]))) / 1e9
+    run_s = min(float(np.median(window)) for window in windows) / 1e9
     runs = sum(map(len, windows))
     memory = peak_rss_bytes(open_.pid), open_.gpu_memory_bytes()
     return Warmed(taken, runs, steady(windows), run_s, *memory)

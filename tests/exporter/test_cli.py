@@ -19,6 +19,8 @@ from conftest import FORMATS, fwexport
 
 import runtimes.rows
 from exporter.cli import cli
+from runtimes import times
+from runtimes.rows import load_bench
 
 COMMANDS = [
     "build",
@@ -151,6 +153,24 @@ def test_json_rows_have_the_documented_fields(job: tuple[Path, dict[str, list[di
         assert row["load_s"] > 0
         assert row["first_s"] > 0
         assert row["settings"]
+
+
+def test_every_timed_row_has_its_cold_start_its_memory_and_its_raw_times(bundles: dict[str, Path]) -> None:
+    for folder in bundles.values():
+        result = load_bench(folder / "bench.json")
+        assert result is not None
+        for row in result.rows:
+            assert row.compute is not None
+            assert min(row.import_s, row.load_s, row.first_s, row.warmup_s) > 0  # type: ignore[type-var]
+            assert 0 < (row.added_rss_bytes or 0) < (row.peak_rss_bytes or 0)
+            assert 10e6 < (row.loaded_rss_bytes or 0)
+            (rounds,) = times.load(folder / times.TIMES, times.name(row)) or [[]]
+            assert len(rounds) == 5
+            assert sum(map(len, rounds)) == row.compute.n
+        for one, large in zip(result.rows[::2], result.rows[1::2], strict=True):
+            assert (one.batch, large.batch) == (1, 32)
+            assert (one.import_s, one.load_s) == (large.import_s, large.load_s)  # one child
+            assert (one.added_rss_bytes or 0) <= (large.added_rss_bytes or 0)
 
 
 def test_the_job_writes_a_report_over_both(job: tuple[Path, dict[str, object]]) -> None:
