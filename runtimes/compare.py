@@ -17,7 +17,7 @@ from runtimes.changes import Rule, compare_results
 from runtimes.compare_measured import measure_sides
 from runtimes.compare_rows import SCHEMA, CompareResult, Side
 from runtimes.errors import UsageError
-from runtimes.machine import differences
+from runtimes.machine import changes, differences
 from runtimes.measure import OnStep
 from runtimes.rows import BenchResult, BenchRow, bench_name, joined
 
@@ -116,5 +116,5 @@ def _notes(old: BenchResult, new: BenchResult, interleaved: bool) -> Iterator[st
         yield f"the old side was measured with --time {old.time}, the new one with --time {new.time}"
     for difference in differences(old.machine, new.machine):
         yield f"two machines: {difference}"
-    if old.machine.python != new.machine.python:
-        yield f"Python {old.machine.python} and {new.machine.python}"
+    for change in changes(old.machine, new.machine):
+        yield f"set up otherwise: {change}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from importlib import metadata
 from pathlib import Path
@@ -18,6 +18,16 @@ from runtimes.environment.variables import doubtful, recorded
 
 # Cores of one kind differ by a few per cent in their highest clock; little cores by far more.
 CORE_SPEED_SHARE = 0.9
+# What a person can change of a machine, in words.
+_SET_UP = {
+    "python": "Python",
+    "governor": "governor",
+    "turbo": "turbo",
+    "smt": "two threads a core",
+    "quota_cores": "CPU quota",
+    "on_battery": "battery",
+    "inside": "inside",
+}
 
 
 @dataclass(frozen=True)
@@ -59,12 +69,34 @@ def same(one: Machine, other: Machine) -> bool:
 
 def differences(one: Machine, other: Machine) -> tuple[str, ...]:
     """What tells two machines apart, in words."""
-    pairs = [(name, getattr(one, name), getattr(other, name)) for name in ("cpu", "cores", "system", "gpus")]
-    return tuple(f"{name} {_plain(a)} and {_plain(b)}" for name, a, b in pairs if a != b)
+    return tuple(_unlike(one, other, {"cpu": "cpu", "cores": "cores", "system": "system", "gpus": "gpus"}))
+
+
+def changes(one: Machine, other: Machine) -> tuple[str, ...]:
+    """What is set up otherwise on what may be one machine, in words: each can move every figure."""
+    found = [*_unlike(one, other, _SET_UP)]
+    drivers = [sorted({str(card.driver) for card in machine.graphics}) for machine in (one, other)]
+    if drivers[0] != drivers[1]:
+        found.append(f"GPU driver {_plain(tuple(drivers[0]))} and {_plain(tuple(drivers[1]))}")
+    for name in sorted({*one.variables, *other.variables}):
+        values = [machine.variables.get(name) for machine in (one, other)]
+        if values[0] != values[1]:
+            said = ["not set" if value is None else repr(value) for value in values]
+            found.append(f"{name} {said[0]} and {said[1]}")
+    return tuple(found)
+
+
+def _unlike(one: Machine, other: Machine, names: Mapping[str, str]) -> Iterator[str]:
+    for field_, words in names.items():
+        values = getattr(one, field_), getattr(other, field_)
+        if values[0] != values[1]:
+            yield f"{words} {_plain(values[0])} and {_plain(values[1])}"
 
 
 def _plain(value: object) -> str:
-    return (", ".join(value) or "none") if isinstance(value, tuple) else str(value)
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    return (", ".join(value) if isinstance(value, tuple) else str(value or "")) or "none"
 
 
 def describe(root: Path = Path("/")) -> Machine:

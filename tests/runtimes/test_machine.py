@@ -15,6 +15,7 @@ import pytest
 from runtimes import machine
 from runtimes.doubts import ADVICE, Doubt, Kind
 from runtimes.environment import cpu
+from runtimes.environment.gpu import Gpu
 from runtimes.machine import Machine, describe, same
 
 CPUS = "sys/devices/system/cpu"
@@ -113,6 +114,7 @@ def test_it_is_one_machine_however_its_state_changes() -> None:
     assert not same(here, replace(here, cpu="another"))
     assert not same(here, replace(here, cores=here.cores + 1))
     assert not same(here, replace(here, gpus=("NVIDIA H100",)))
+    assert machine.differences(replace(here, cores=1), replace(here, cores=2)) == ("cores 1 and 2",)
 
 
 def test_a_machine_travels_as_json_and_an_older_file_is_read() -> None:
@@ -152,3 +154,28 @@ def test_describing_is_quick_and_imports_no_framework() -> None:
         describe()
         times.append(time.process_time() - begin)
     assert min(times) < 0.05
+
+
+def test_what_was_set_up_otherwise_on_one_machine_is_said_in_words() -> None:
+    here = replace(describe(), governor="powersave", turbo=True, quota_cores=None, on_battery=False)
+    assert machine.changes(here, here) == ()
+    there = replace(
+        here,
+        python="3.14.0",
+        governor="performance",
+        turbo=False,
+        quota_cores=1.5,
+        on_battery=True,
+        variables={"OMP_NUM_THREADS": "1"},
+        graphics=(Gpu(0, "NVIDIA T4", "GPU-1", driver="550.54"),),
+    )
+    assert machine.changes(here, there) == (
+        f"Python {here.python} and 3.14.0",
+        "governor powersave and performance",
+        "turbo on and off",
+        "CPU quota none and 1.5",
+        "battery off and on",
+        "GPU driver none and 550.54",
+        "OMP_NUM_THREADS not set and '1'",
+    )
+    assert same(here, there)
