@@ -12,8 +12,8 @@ from runtimes.report.doubts import MEANINGS
 from runtimes.rows import BenchRow
 
 LEGEND = (
-    "±: how far the end of the 95 % interval lies from p50. cold s: import, load and first run of a new process. "
-    "+MB: memory added above the runtime's library."
+    "±: how far the further end of the 95 % interval lies from p50, ×÷ a factor. cold s: import, load and first run of a "
+    "new process. +MB: memory added above the runtime's library."
 )
 
 NAMED = 4  # the most rows that a flag is said to be of by name
@@ -22,15 +22,13 @@ NAMED = 4  # the most rows that a flag is said to be of by name
 def print_bench(rows: Sequence[BenchRow], doubts: Sequence[Doubt] = ()) -> None:
     """The latencies as a table, each reason below it; doubts about the machine as warnings."""
     scopes = any(row.end_to_end for row in rows)
-    places = _places(rows)
+    named = places(rows)
     table = new_table(
         "How fast?", ["artifact", "in"], ["batch", "p50 ms", "±", "p90 ms", "per s", "cold s", "+MB"]
     )
-    table.padding = (
-        0,
-        0,
-    )  # what the box puts between two columns is enough, and the whole then fits 80 columns
-    for row, place in zip(rows, places, strict=True):
+    # What the box puts between two columns is enough, and the whole then fits 80 columns.
+    table.padding = (0, 0)
+    for row, place in zip(rows, named, strict=True):
         name, cost = f"{row.source}/{row.artifact}", (_seconds(row.cold_s), _megabytes(row.added_rss_bytes))
         table.add_row(
             name, place, str(row.batch), *_figures(row.compute, row.throughput_per_s, row.stable), *cost
@@ -42,31 +40,26 @@ def print_bench(rows: Sequence[BenchRow], doubts: Sequence[Doubt] = ()) -> None:
     if any(row.compute for row in rows):
         more = " end to end: with the copies to the GPU and back." if scopes else ""
         stdout.print(LEGEND + more, markup=False)
-    for line in _flagged(rows, places):
+    for line in _flagged(rows, named):
         stdout.print(line, markup=False)
     print_reasons(rows)
-    warn(
-        list(
-            dict.fromkeys(
-                f"these figures are doubtful: {doubt.text} ({ADVICE[doubt.kind]})" for doubt in doubts
-            )
-        )
-    )
+    for doubt in dict.fromkeys(doubts):
+        warn([f"these figures are doubtful: {doubt.text} ({ADVICE[doubt.kind]})"])
 
 
-def _places(rows: Sequence[BenchRow]) -> list[str]:
+def places(rows: Sequence[BenchRow]) -> list[str]:
     """The runtime of each row, with its threads and precision where one artifact was measured with several."""
-    places = [where(row) for row in rows]
+    named = [where(row) for row in rows]
     for detail in (lambda row: f"x{row.threads}", lambda row: row.precision):
-        found: dict[tuple[str, ...], set[str]] = {}
-        for row, place in zip(rows, places, strict=True):
-            found.setdefault((row.source, row.artifact, str(row.batch), place), set()).add(detail(row))
-        shared = {name for name, words in found.items() if len(words) > 1}
-        places = [
-            f"{place} {detail(row)}" if (row.source, row.artifact, str(row.batch), place) in shared else place
-            for row, place in zip(rows, places, strict=True)
+        keys = [(row.source, row.artifact, row.batch, name) for row, name in zip(rows, named, strict=True)]
+        found: dict[tuple[str, str, int, str], set[str]] = {}
+        for row, key in zip(rows, keys, strict=True):
+            found.setdefault(key, set()).add(detail(row))
+        named = [
+            f"{name} {detail(row)}" if len(found[key]) > 1 else name
+            for row, key, name in zip(rows, keys, named, strict=True)
         ]
-    return places
+    return named
 
 
 def _figures(latency: Latency | None, per_s: float | None, stable: bool | None = None) -> tuple[str, ...]:
@@ -91,16 +84,16 @@ def _megabytes(n_bytes: int | None) -> str:
     return "-" if n_bytes is None else f"{n_bytes / 1e6:.0f}"
 
 
-def _flagged(rows: Sequence[BenchRow], places: Sequence[str]) -> Iterator[str]:
+def _flagged(rows: Sequence[BenchRow], named: Sequence[str]) -> Iterator[str]:
     """A line for each flag: what it means, and the rows that have it."""
     for flag, meaning in MEANINGS.items():
         sizes: dict[str, list[str]] = {}
-        for row, place in zip(rows, places, strict=True):
+        for row, place in zip(rows, named, strict=True):
             for latency, more in ((row.compute, ""), (row.end_to_end, ", end to end")):
                 if latency and flag in latency.flags:
                     name = f"{row.source}/{row.artifact} in {place}{more}"
                     sizes.setdefault(name, []).append(str(row.batch))
         if sizes:
-            named = "; ".join(f"{name}, batch {units.join(found)}" for name, found in sizes.items())
+            said = "; ".join(f"{name}, batch {units.join(found)}" for name, found in sizes.items())
             many = f"{sum(map(len, sizes.values()))} of {len(rows)} rows"
-            yield f"~ {flag}: {meaning}: {named if len(sizes) <= NAMED else many}"
+            yield f"~ {flag}: {meaning}: {said if len(sizes) <= NAMED else many}"

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 from rich.text import Text
 
-from exporter.console import new_table, stdout, where
+from exporter.console import new_table, stdout
+from exporter.console_bench import places
 from runtimes.rows import BenchRow, Check, Choice
 
 _MARKS = {
@@ -20,10 +21,9 @@ _MARKS = {
 def print_choice(choice: Choice, rows: Sequence[BenchRow]) -> None:
     """A column for each requirement, the Pareto front, and the recommended row with its margins."""
     pairs = list(zip(rows, choice.rows, strict=True))
-    several = len({row.threads for row in rows}) > 1
-    places = [f"{where(row)} x{row.threads}" if several else where(row) for row in rows]
+    named = places(rows)
     shown = new_table("Which to deploy?", ["artifact", "in"], ["batch", *choice.requirements, "meets all"])
-    for (row, judged), place in zip(pairs, places, strict=True):
+    for (row, judged), place in zip(pairs, named, strict=True):
         cells = map(_cell, judged.checks)
         shown.add_row(
             f"{row.source}/{row.artifact}", place, str(row.batch), *cells, "yes" if judged.meets else "no"
@@ -31,7 +31,7 @@ def print_choice(choice: Choice, rows: Sequence[BenchRow]) -> None:
     stdout.print(shown)
     names = {
         judged.name: f"{row.source}/{row.artifact} in {place}, batch {row.batch}"
-        for (row, judged), place in zip(pairs, places, strict=True)
+        for (row, judged), place in zip(pairs, named, strict=True)
     }
     for row, judged in pairs:
         if row.outcome == "passed" and not judged.meets and all(c.outcome != "missed" for c in judged.checks):

@@ -35,10 +35,15 @@ def interval_ms(interval: tuple[float, float] | None) -> str:
 
 
 def half_width(value: float, interval: tuple[float, float] | None) -> str:
-    """How far the further end of an interval lies from the value, rounded up: ± 0.8 %. "" without an interval."""
-    if interval is None or value <= 0:
+    """How far the further end of an interval lies from the value, rounded up: ± 0.8 %; from 100 % on as the factor to it,
+    ×÷ 2.6. "" without an interval.
+    """
+    if interval is None or interval[0] <= 0 or value <= 0:
         return ""
-    tenths = math.ceil(1000 * max(value - interval[0], interval[1] - value) / value - 1e-6)
+    low, high = interval
+    tenths = math.ceil(1000 * max(value - low, high - value) / value - 1e-6)
+    if tenths >= 1000:
+        return f"×÷ {significant(max(high / value, value / low))}"
     return f"± {max(tenths, 1) / 10:.1f} %" if tenths < 100 else f"± {math.ceil(tenths / 10)} %"
 
 

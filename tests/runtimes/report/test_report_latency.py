@@ -185,6 +185,10 @@ def test_settings_are_said_once(tmp_path: Path) -> None:
         ((1.0, 1.0001), "± 0.1 %"),
         ((1.0, 1.0), "± 0.1 %"),
         ((0.8, 1.1), "± 20 %"),
+        ((0.6, 1.999), "± 100 %"),
+        ((0.4, 2.0), "×÷ 2.50"),
+        ((0.9, 7.5), "×÷ 7.50"),
+        ((0.0, 1.0), ""),
     ],
 )
 def test_the_half_width_is_the_further_end_rounded_up(
