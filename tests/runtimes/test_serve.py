@@ -147,6 +147,18 @@ def test_a_file_that_is_not_what_was_announced_is_not_kept(cache: Path) -> None:
     assert list((cache / "objects").iterdir()) == []
 
 
+def test_half_a_file_is_not_kept(cache: Path) -> None:
+    talk = Talk()
+    file = {"path": "model.onnx", "size_bytes": 3, "sha256": sha256(b"abc").hexdigest()}
+    talk.say({"verb": "verify", "name": "net", "arguments": [], "bundle": [file]})
+    talk.back.readline()
+    talk.to.write(b"ab")
+    talk.to.close()
+    assert "ended in the middle of model.onnx" in json.loads(talk.back.readline())["error"]["message"]
+    talk.end()
+    assert list((cache / "objects").iterdir()) == []
+
+
 def test_what_nobody_asked_for_in_a_week_is_forgotten(talk: Talk, cache: Path) -> None:
     talk.back.read(talk.ask({"old": b"old", "used": b"used"})["result_bytes"] + 3)
     (cache / "runs" / "run-killed").mkdir()
