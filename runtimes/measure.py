@@ -4,104 +4,37 @@ For each process number a child is opened for every cell, thread count and preci
 takes to import, load and run once is its cold start, with the machine to itself and the artifact in the page cache.
 Then each batch warms up, the smallest first, because memory that a larger one has taken may stay. Then come the
 rounds: each visits every case once, in an order drawn anew, so that a machine that drifts hits all of them alike; the
-two sides of a comparison are visited one right after the other, so that they had the same machine. The children that wait read from a pipe; their CPU time is watched all along.
+two sides of a comparison are visited one right after the other, so that they have the same machine. The children that
+wait read from a pipe; their CPU time is watched all along.
 """
 
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from functools import cache
-from typing import ParamSpec, TypeAlias, TypeVar
+from typing import ParamSpec, TypeVar
 
 import numpy as np
 
 from runtimes import environment, measure_child
 from runtimes.base import Array
 from runtimes.batches import fixed_batch
+from runtimes.cases import Case, Kind, Measured, Plan, swept_next, visits
 from runtimes.errors import FwexportError
 from runtimes.idle import Idleness
 from runtimes.machine import Doubt
-from runtimes.measure_child import Warmed
-from runtimes.pool import TIMEOUT_S, Cell, Live
+from runtimes.pool import Cell, Live
 from runtimes.process import with_descendants
 from runtimes.reference import REFERENCE, Reference, open_reference
-from runtimes.session_child import Opened
 from runtimes.verdicts import feeds
 
 P = ParamSpec("P")
 T = TypeVar("T")
-Kind: TypeAlias = tuple[Cell, int | None, str, str]
 
 # The longest warm-up of a case, as a share of its steady seconds.
 WARMUP_SHARE = 0.5
-# A batch sweep goes on while a doubling gains at least so much throughput.
-SWEEP_GAIN = 1.05
-SWEEP_UP_TO = 1024
-
-
-@dataclass(frozen=True)
-class Case:
-    """What one row of bench is about. ``threads`` None is every core allowed. ``side`` names one of two bundles that
-    are compared, which may be the same.
-    """
-
-    cell: Cell
-    threads: int | None = None
-    precision: str = "float32"
-    batch: int = 1
-    side: str = ""
-
-    @property
-    def kind(self) -> Kind:
-        """What its child is opened for; cases that differ in batch alone share one."""
-        return self.cell, self.threads, self.precision, self.side
-
-    @property
-    def rivals(self) -> tuple[object, ...]:
-        """What it has in common with the case of the other side that it is compared with."""
-        cell = self.cell
-        where = (cell.artifact, cell.runtime, cell.device, cell.backend)
-        return (*where, self.threads, self.precision, self.batch)
-
-
-@dataclass(frozen=True)
-class Plan:
-    """``seconds`` of steady state for each case, over all rounds of all processes together.
-
-    Each visit takes its part of them, but one run at least, so that a slow case has as many runs as there are rounds:
-    a median of them, and one of each round to resample. ``sweep`` adds batches: see ``measure``.
-    """
-
-    seconds: float = 10.0
-    rounds: int = 10
-    processes: int = 1
-    seed: int = 0
-    sweep: bool = False
-    timeout_s: float = TIMEOUT_S
-
-    @property
-    def visit_s(self) -> float:
-        """Seconds of one visit."""
-        return self.seconds / (self.rounds * self.processes)
-
-
-@dataclass
-class Measured:
-    """What a case has given so far. Lists are by process; times are ``[process][round]`` arrays of nanoseconds.
-
-    ``end_to_end`` is empty on a CPU, where it would be ``times``. After an ``error`` nothing more came.
-    """
-
-    case: Case
-    opened: list[Opened] = field(default_factory=list)
-    warmed: list[Warmed] = field(default_factory=list)
-    times: list[list[Array]] = field(default_factory=list)
-    end_to_end: list[list[Array]] = field(default_factory=list)
-    error: FwexportError | None = None
-
 
 OnCase = Callable[[Measured], None]
 OnStep = Callable[[str], None]
@@ -138,10 +71,10 @@ class _Run:
         plan = self._plan
         try:
             for kind in dict.fromkeys(item.case.kind for item in self._running()):
-                self._on_step(f"{label(kind)} starts")
+                self._on_step(f"{kind.label} starts")
                 self._start(kind)
             for kind in dict.fromkeys(item.case.kind for item in self._running()):
-                self._on_step(f"{label(kind)} warms up")
+                self._on_step(f"{kind.label} warms up")
                 self._warm(kind, plan.sweep and number == 0)
             for item in self._running():
                 item.times.append([])
@@ -171,7 +104,7 @@ class _Run:
 
     def _open(self, kind: Kind) -> _Child:
         """A fresh child, opened while all others wait. Raises its error."""
-        cell = kind[0]
+        cell = kind.cell
         cell.bundle.check(cell.described)
         with self.idleness.watched(self._waiting(kind)):
             first = self._samples(cell, fixed_batch(cell.described.inputs) or 1)
@@ -186,14 +119,14 @@ class _Run:
     def _warm(self, kind: Kind, sweep: bool) -> None:
         """Warm up every batch of a child in ascending order, those of a sweep among them."""
         asked = {item.case.batch: item for item in self._running(kind)}
-        sweep = sweep and not fixed_batch(kind[0].described.inputs)
+        sweep = sweep and not fixed_batch(kind.cell.described.inputs)
         swept = 1 if sweep else None
         runs_s: dict[int, float] = {}
         while asked or swept:
             batch = min([*asked, swept]) if swept else min(asked)
             item = asked.pop(batch, None) or self._added(kind, batch)
             with self._failing([item]):
-                samples = self._samples(kind[0], batch)
+                samples = self._samples(kind.cell, batch)
                 seconds = WARMUP_SHARE * self._plan.seconds / self._plan.processes
                 item.warmed.append(self._call(kind, measure_child.warm_up, samples, seconds))
                 runs_s[batch] = item.warmed[-1].run_s
@@ -203,8 +136,7 @@ class _Run:
     def _added(self, kind: Kind, batch: int) -> Measured:
         """A case that the sweep asks for; the cold start of its child is the other cases' too."""
         opened = next(item.opened for item in self.measured if item.case.kind == kind)
-        cell, threads, precision, side = kind
-        item = Measured(Case(cell, threads, precision, batch, side), list(opened))
+        item = Measured(kind.case(batch), list(opened))
         self.measured.append(item)
         return item
 
@@ -234,7 +166,7 @@ class _Run:
         return child if child.live.worker.alive else self._open(kind)
 
     def _waiting(self, but: Kind) -> dict[str, tuple[int, ...]]:
-        return {label(kind): child.pids for kind, child in self._live.items() if kind != but}
+        return {kind.label: child.pids for kind, child in self._live.items() if kind != but}
 
     def _samples(self, cell: Cell, batch: int | None = None) -> dict[str, Array]:
         """The real samples, as the artifact takes them: all, or a batch of them, repeated where it is larger."""
@@ -259,8 +191,7 @@ class _Child:
     """One child process, with its cold start."""
 
     def __init__(self, kind: Kind, first: dict[str, Array], timeout_s: float) -> None:
-        cell, threads, precision, _ = kind
-        self.live = Live(cell, threads, timeout_s, precision=precision, first=first)
+        self.live = Live(kind.cell, kind.threads, timeout_s, precision=kind.precision, first=first)
         self.pids: tuple[int, ...] = (self.live.worker.pid,)
         self.holds = False
 
@@ -277,38 +208,6 @@ class _Child:
     def close(self) -> None:
         """End it."""
         self.live.worker.close()
-
-
-def swept_next(batch: int, runs_s: Mapping[int, float]) -> int | None:
-    """The batch of a sweep after this one, by the seconds of a run of each batch so far; None when it is over.
-
-    It ends where a doubling gained less than 5 % throughput, where a batch has failed, and at 1024.
-    """
-    if batch not in runs_s or batch >= SWEEP_UP_TO:
-        return None
-    half = batch // 2
-    gain = (batch / runs_s[batch]) / (half / runs_s[half]) if half in runs_s else SWEEP_GAIN
-    return batch * 2 if gain >= SWEEP_GAIN else None
-
-
-def visits(items: Sequence[Measured], order: random.Random) -> list[Measured]:
-    """The order of one round, drawn at random. The two sides of a comparison follow each other, either of them first."""
-    rivals: dict[tuple[object, ...], list[Measured]] = {}
-    for item in items:
-        rivals.setdefault(item.case.rivals, []).append(item)
-    drawn = order.sample(list(rivals.values()), len(rivals))
-    return [item for some in drawn for item in order.sample(some, len(some))]
-
-
-def label(kind: Kind) -> str:
-    """A child as messages name it."""
-    cell, threads, precision, side = kind
-    said = [f"{side} {cell.name}" if side else cell.name]
-    if threads:
-        said.append(f"{threads} thread{'s' * (threads > 1)}")
-    if precision != "float32":
-        said.append(precision)
-    return ", ".join(said)
 
 
 def _ignore(_: object) -> None:

@@ -28,10 +28,11 @@ from typing import Any
 import numpy as np
 
 from runtimes.bundle import open_bundle
+from runtimes.cases import Case, Plan
 from runtimes.comparison import Ratio, decide, ratio
 from runtimes.latency import Latency, summarise
 from runtimes.machine import cores_allowed
-from runtimes.measure import Case, Plan, measure
+from runtimes.measure import measure
 from runtimes.pool import Cell
 from runtimes.statistics import binomial_tail
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,8 +14,9 @@ import pytest
 from runtimes import environment, idle, measure_child
 from runtimes.bench import row
 from runtimes.bundle import open_bundle
+from runtimes.cases import SWEEP_UP_TO, Case, Measured, Plan, swept_next, visits
 from runtimes.doubts import Doubt
-from runtimes.measure import SWEEP_UP_TO, Case, Measured, Plan, measure, swept_next
+from runtimes.measure import measure
 from runtimes.pool import Cell, cells
 from runtimes.process import cpu_seconds, peak_rss_bytes, reset_peak_rss
 from tests.fake_bundle import fake_bundle, fake_runtime
@@ -35,31 +37,39 @@ def measured(chosen: Sequence[Case], **plan: float) -> dict[int, Measured]:
     return {item.case.batch: item for item in found}
 
 
-def test_cases_take_turns_in_rounds_of_an_order_drawn_anew(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_each_round_visits_every_case_once_in_an_order_drawn_anew(tmp_path: Path) -> None:
+    one = cell(tmp_path / "one")
+    items = [Measured(Case(one, threads, batch=batch)) for threads in (1, 2) for batch in (1, 2, 3)]
+    order = random.Random(0)
+    rounds = [visits(items, order) for _ in range(4)]
+    assert all(sorted(map(id, each)) == sorted(map(id, items)) for each in rounds)
+    assert len({tuple(map(id, each)) for each in rounds}) == 4
+    assert rounds[0] == visits(items, random.Random(0))
+
+
+def test_the_sides_of_a_comparison_follow_each_other_either_of_them_first(tmp_path: Path) -> None:
+    one = cell(tmp_path / "one")
+    items = [Measured(Case(one, batch=batch, side=side)) for side in ("old", "new") for batch in (1, 2, 3)]
+    order = random.Random(0)
+    rounds = [[item.case for item in visits(items, order)] for _ in range(8)]
+    pairs = [(first, second) for each in rounds for first, second in zip(each[::2], each[1::2], strict=True)]
+    assert all(first.batch == second.batch for first, second in pairs)
+    assert {first.side for first, _ in pairs} == {"old", "new"}
+
+
+def test_every_process_and_every_round_has_its_times(tmp_path: Path) -> None:
     one = cell(tmp_path / "one", seconds=0.001)
-    chosen = [Case(one, threads, batch=batch) for threads in (1, 2) for batch in (1, 2, 3)]
-    visited: list[Case] = []
-    from runtimes import measure as module
-
-    real = module._Run._visit
-
-    def visit(self: module._Run, item: Measured) -> None:
-        visited.append(item.case)
-        real(self, item)
-
-    monkeypatch.setattr(module._Run, "_visit", visit)
+    chosen = [Case(one, 1), Case(one, 1, batch=3), Case(one, 2)]
     found, doubts = measure(chosen, Plan(seconds=0.12, rounds=4, processes=2))
-    rounds = [visited[at : at + 6] for at in range(0, 48, 6)]
-    assert all(set(each) == set(chosen) for each in rounds)
-    assert len({tuple(each) for each in rounds}) > 1
+    assert [item.case for item in found] == chosen
     assert "idle" not in {doubt.kind for doubt in doubts}
     for item in found:
         assert [len(process) for process in item.times] == [4, 4]
         assert all(len(times) >= 1 for process in item.times for times in process)
         assert len(item.opened) == len(item.warmed) == 2
         assert item.end_to_end == [[], []]
+    assert found[0].opened == found[1].opened  # they share their children
+    assert found[0].opened != found[2].opened
 
 
 def test_what_happened_on_the_machine_meanwhile_is_a_doubt(
