@@ -126,7 +126,9 @@ def _scale(
     every = [*values, *([] if axis.limit is None else [axis.limit])]
     low, high = min(every), max(every)
     log = low > 0 and high / low > LOG_FROM
-    steps = _log_steps(low, high) if log else linear_axis(low, high)
+    pad = 0.08 * (high - low)  # no dot lies on the frame; no share goes beyond 0 and 1
+    ends = (max(low - pad, 0.0), min(high + pad, 1.0) if high <= 1 else high + pad)
+    steps = _log_steps(low, high) if log else linear_axis(*ends)
     turn: Callable[[float], float] = math.log if log else float
     first, last = turn(steps[0]), turn(steps[-1])
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 
 from runtimes.latency import Latency
+from runtimes.percentiles import FEWEST
 from runtimes.report import best, doubts, units
 from runtimes.report.blocks import Block, Column, Fold, Table, Words
 from runtimes.report.charts import Curves, Figure, Plot, Series, bars, plot
@@ -16,8 +17,9 @@ SHOWN = 3
 
 LEGEND = (
     "p50 and p90: half of the n calls, and 90 % of them, took no longer; a call is one whole batch. Intervals are of "
-    "95 %, by order statistics, or by how the rounds differ where that is wider; the bound is what 90 % of all calls stay below with 99 % confidence. A figure that "
-    "too few calls were made for is n/a."
+    "95 %, by order statistics, or by how the rounds differ where that is wider; the bound is what 90 % of all calls stay "
+    f"below with 99 % confidence. Of fewer than {FEWEST[0.9]} calls a p90 says nothing, of fewer than {FEWEST[0.99]} a p99, "
+    f"of fewer than {FEWEST[0.999]:,} a p99.9."
 )
 SCOPES = (
     "compute is the time on the device, with the inputs there; end to end is from arrays on the host to arrays on the "
