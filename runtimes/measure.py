@@ -33,8 +33,9 @@ from runtimes.verdicts import feeds
 P = ParamSpec("P")
 T = TypeVar("T")
 
-# The longest warm-up of a case, as a share of its steady seconds.
+# The longest warm-up of a case: a share of its steady seconds, and no more than these.
 WARMUP_SHARE = 0.5
+WARMUP_S = 10.0
 
 OnCase = Callable[[Measured], None]
 OnStep = Callable[[str], None]
@@ -127,7 +128,7 @@ class _Run:
             item = asked.pop(batch, None) or self._added(kind, batch)
             with self._failing([item]):
                 samples = self._samples(kind.cell, batch)
-                seconds = WARMUP_SHARE * self._plan.seconds / self._plan.processes
+                seconds = min(WARMUP_S, WARMUP_SHARE * self._plan.seconds / self._plan.processes)
                 item.warmed.append(self._call(kind, measure_child.warm_up, samples, seconds))
                 runs_s[batch] = item.warmed[-1].run_s
             if batch == swept:
