@@ -15,8 +15,9 @@ COLD = (
     "one sample. A person who opens an app waits for their sum."
 )
 MEMORY = (
-    "Peak is the most resident memory that the process held up to that batch; added is what the artifact, its session "
-    "and its tensors take of it, above the process with the runtime's library imported."
+    "Resident memory. Loading is the most that the process held until the artifact was loaded, peak the most while runs of "
+    "that batch warmed up; added is what of the peak came after the import of the runtime's library: the artifact, its "
+    "session and its tensors."
 )
 
 
@@ -70,12 +71,17 @@ def _memory(rows: Sequence[Measured]) -> Iterator[Block]:
     at = {(one.name, one.row.batch): one.row for one in rows}
     listed = sorted(_one_each(rows), key=lambda one: one.row.peak_rss_bytes or 0)
     gpu = any(one.row.gpu_memory_bytes is not None for one in rows)
-    titles = ["file MB", *(f"added MB, batch {b}" for b in ends), *(f"peak MB, batch {b}" for b in ends)]
+    titles = [
+        "file MB",
+        "loading MB",
+        *(f"added MB, batch {b}" for b in ends),
+        *(f"peak MB, batch {b}" for b in ends),
+    ]
     titles += [f"GPU MB, batch {b}" for b in ends] if gpu else []
     cells = []
     for one in listed:
         found = [at.get((one.name, batch)) for batch in ends]
-        values = [one.row.size_bytes or None]
+        values = [one.row.size_bytes or None, one.row.loaded_rss_bytes]
         values += [row.added_rss_bytes if row else None for row in found]
         values += [row.peak_rss_bytes if row else None for row in found]
         values += [row.gpu_memory_bytes if row else None for row in found] if gpu else []

@@ -193,6 +193,7 @@ def bench_result(source: str) -> BenchResult:
             warmup_n=20,
             throughput_per_s=batch * 1000 / p50 / slower,
             warmup_s=0.15,
+            loaded_rss_bytes=135_000_000 + 61_000_000 * i,
             peak_rss_bytes=140_000_000 + 61_000_000 * i + 400_000 * batch,
             added_rss_bytes=9_000_000 + 4_100_000 * i + 400_000 * batch,
             stable=backend != "js",

@@ -112,6 +112,16 @@ def test_a_gpu_has_its_two_times_apart(tmp_path: Path) -> None:
     assert "cuda, end to end" in html.replace("<wbr>", "")
 
 
+def test_memory_is_told_apart(tmp_path: Path) -> None:
+    markdown, html = page(tmp_path, ROW, replace(ROW, batch=32, peak_rss_bytes=2_000_000_000))
+    (found,) = table(markdown, "Memory and file size")
+    figures = {
+        name: found[name] for name in ("file MB", "loading MB", "added MB, batch 1", "peak MB, batch 32")
+    }
+    assert list(figures.values()) == ["1.70", "135", "9.40", "2,000"]
+    assert "140 MB, 9.40 added" in html
+
+
 def test_figures_that_are_missing_are_no_crash_and_no_zero(tmp_path: Path) -> None:
     bare = BenchRow("torch", "onnx", "onnxruntime", "cpu", "cpu", 2, 1, compute=Latency(3, 1e-3, 1e-3))
     none = BenchRow("torch", "tflite", "litert", "cpu", "xnnpack", 2, 1)
