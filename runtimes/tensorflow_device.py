@@ -4,12 +4,33 @@ from __future__ import annotations
 
 import importlib.util
 import os
+from collections.abc import Iterable
 from typing import Any
 
 from runtimes.base import SessionOptions
 from runtimes.environment import gpu
 from runtimes.errors import UnavailableError
 from runtimes.machine import cores_allowed, versions_of
+
+# Nodes that hand tensors on or ask for their sizes, and TensorFlow's numbers of float32, float64, bfloat16 and float16.
+_PLUMBING = (
+    *(
+        "_Arg",
+        "_Retval",
+        "_Send",
+        "_Recv",
+        "_HostSend",
+        "_HostRecv",
+        "Identity",
+        "IdentityN",
+        "Const",
+        "NoOp",
+    ),
+    *("Shape", "ShapeN", "Size", "Rank"),
+)
+_FLOATS = (1, 2, 14, 19)
+# So many nodes are named in a message.
+_NAMED = 8
 
 
 def check(device: str) -> str | None:
@@ -86,11 +107,59 @@ def device_name(device: str) -> str:
     return f"/{kind.upper()}:{index or 0}"
 
 
+def keep_graphs(device: str) -> None:
+    """Let TensorFlow keep the graphs that it makes of a function's first call from here on: ``prove`` reads them.
+
+    On a GPU alone, where a node without a kernel for it quietly goes to the CPU, in the middle of a function too.
+    """
+    if device != "cpu":
+        _context().enable_graph_collection()
+
+
 def prove(tensor: Any, device: str) -> str:
-    """Where this output was computed, as it says itself. Raises UnavailableError when that is another device."""
-    found = str(tensor.device)
-    if not found.endswith(device_name(device)[1:]):
+    """Where this output was computed, as it says itself, and on a GPU every node before it.
+
+    Raises UnavailableError when that is another device, with the nodes that were computed there.
+    """
+    found, where = str(tensor.device), device_name(device)[1:]
+    if not found.endswith(where):
         raise UnavailableError(
             f"asked TensorFlow for {device}, and it computed on {found or 'no named device'}"
         )
-    return f"output on {found.rpartition('/')[2]}"
+    proof = f"output on {found.rpartition('/')[2]}"
+    if device == "cpu":
+        return proof
+    nodes = kept_nodes()
+    moved = elsewhere(nodes, where)
+    if moved:
+        named = ", ".join(f"{node.name} ({node.op})" for node in moved[:_NAMED])
+        more = f" and {len(moved) - _NAMED} more" if len(moved) > _NAMED else ""
+        raise UnavailableError(
+            f"asked TensorFlow for {device}, and it computed {len(moved)} nodes on another: {named}{more}"
+        )
+    return f"{proof}, and so all that computes of its {len(nodes)} nodes" if nodes else proof
+
+
+def kept_nodes() -> list[Any]:
+    """The nodes of the graphs kept since ``keep_graphs``, as TensorFlow partitioned them over its devices; it then stops."""
+    graphs = _context().export_run_metadata().partition_graphs
+    _context().disable_graph_collection()
+    return [node for graph in graphs for node in graph.node]
+
+
+def elsewhere(nodes: Iterable[Any], where: str) -> list[Any]:
+    """The NodeDefs that compute with floating-point numbers on another device than ``where``, such as GPU:0.
+
+    Integers are often sizes, which TensorFlow keeps on the CPU on purpose.
+    """
+    return [
+        node
+        for node in nodes
+        if node.op not in _PLUMBING and node.attr["T"].type in _FLOATS and not node.device.endswith(where)
+    ]
+
+
+def _context() -> Any:
+    from tensorflow.python.eager import context
+
+    return context.context()

@@ -18,6 +18,7 @@ from runtimes.tensorflow_device import (
     check,
     device_name,
     gpu_memory_bytes,
+    keep_graphs,
     prove,
     set_up,
     settings,
@@ -87,6 +88,7 @@ class _Session(Session):
         self._forward = _forward(model, self.inputs)
         self._device = device
         self.settings = settings(device)
+        keep_graphs(device)
 
     def prove(self) -> str:
         """Compute once, and ask the result where it lies."""

@@ -16,6 +16,7 @@ from runtimes.tensorflow_device import (
     check,
     device_name,
     gpu_memory_bytes,
+    keep_graphs,
     prove,
     set_up,
     settings,
@@ -82,6 +83,7 @@ class _Session(Session):
         self.metadata = _metadata(version)
         self._device = device
         self.settings = settings(device)
+        keep_graphs(device)
 
     def prove(self) -> str:
         """Compute once, and ask the result where it lies."""
