@@ -105,7 +105,7 @@ def test_processes_are_the_units_where_there_are_several() -> None:
     found = location(logarithms(rounds))
     assert found.units == 3
     assert found.log == pytest.approx(math.log(1.1))
-    assert found.error == pytest.approx(math.log(1.1) / math.sqrt(3), rel=0.1)
+    assert found.error == pytest.approx(math.log(1.1) / math.sqrt(3))
 
 
 def test_one_round_says_nothing() -> None:
