@@ -48,7 +48,7 @@ def smallest(inputs: Inputs) -> str:
     if not sizes:
         return "no artifact has passed, so none is called the smallest"
     n_bytes, name = min(sizes)
-    return f"{_code(name)} ({units.size(n_bytes)})"
+    return f"{units.code(name)} ({units.size(n_bytes)})"
 
 
 def _first(rows: Sequence[Measured]) -> str:
@@ -59,8 +59,8 @@ def _first(rows: Sequence[Measured]) -> str:
     if not others:
         width = units.half_width(latency.p50_s, latency.p50_interval)
         doubt = f", {', '.join(latency.flags)}" if latency.flags else ""
-        return f"{_code(best.name)} (p50 {units.milliseconds(latency.p50_s)} ms{width and ' '}{width}{doubt})"
-    names = [_code(one.name) for one in (best, *others)]
+        return f"{units.code(best.name)} (p50 {units.milliseconds(latency.p50_s)} ms{width and ' '}{width}{doubt})"
+    names = [units.code(one.name) for one in (best, *others)]
     if len(names) > LISTED:
         names = [*names[: LISTED - 1], f"{len(names) - LISTED + 1} more"]
     slowest = max(one.felt.p50_s for one in others if one.felt)
@@ -82,7 +82,3 @@ def reach(latency: Latency) -> tuple[float, float]:
         return latency.p50_interval
     found = [latency.p50_s, *(p50 for process in latency.rounds_p50_s for p50 in process)]
     return min(found), max(found)
-
-
-def _code(name: str) -> str:
-    return f"`{name.replace('`', chr(39))}`"

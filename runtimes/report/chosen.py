@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from runtimes.choice import TIMES, choose, verdict_on
 from runtimes.report import units
 from runtimes.report.blocks import Block, Column, Fold, Scatters, Table, Words
-from runtimes.report.inputs import Inputs
+from runtimes.report.inputs import STALE, Inputs
 from runtimes.report.measured import Measured, batches, measured
 from runtimes.report.scatter import Axis, Scatter, Spot, scatter
 from runtimes.requirements import METRICS, Figure, Requirement, parse
-from runtimes.rows import Check, Choice, Judged, VerifyRow
+from runtimes.rows import BenchRow, Check, Choice, Judged, VerifyRow
 
 # Metrics in words: what is plotted, and its axis with the unit. Another is written as it is called.
 TITLES = {
@@ -75,8 +75,18 @@ def chosen(inputs: Inputs) -> tuple[Chosen, ...]:
 def _chosen(requirements: tuple[Requirement, ...], rows: Sequence[Measured]) -> Chosen:
     bundles = {one.bundle.label: one.bundle for one in rows}.values()
     verified = tuple(row for bundle in bundles if bundle.verify for row in bundle.verify.rows)
-    choice = choose([one.row for one in rows], verified, requirements)
+    choice = choose([_named(one) for one in rows], verified, requirements)
     return Chosen(requirements, tuple(rows), verified, choice)
+
+
+def _named(one: Measured) -> BenchRow:
+    """The row by its bundle's name, which two of one framework differ by; one about another file is not to be chosen."""
+    row = replace(one.row, source=one.bundle.label)
+    return (
+        row
+        if one.outcome != STALE
+        else replace(row, outcome="inconclusive", reason="the file has changed since")
+    )
 
 
 def blocks(inputs: Inputs) -> Iterator[Block]:
@@ -99,13 +109,13 @@ def words(found: Chosen) -> str:
             "Nothing was required of them, so none is recommended: "
             "`fwexport bench BUNDLE --require 'p90_ms<5,size_mb<2'` judges each row and names one."
         )
-    required = units.join([f"`{one}`" for one in found.requirements])
+    required = units.join([units.code(str(one)) for one in found.requirements])
     if found.recommended is None:
         return f"No row meets {required}."
     one, _ = found.recommended
     meeting = sum(judged.meets for judged in found.choice.rows)
     return (
-        f"Recommended: `{_code(one.name)}` at batch {one.row.batch}, of {meeting} rows that meet {required}. A figure is "
+        f"Recommended: {units.code(one.name)} at batch {one.row.batch}, of {meeting} rows that meet {required}. A figure is "
         "judged by the worse end of its interval; of the rows that the first limit's noise does not tell apart, the next "
         "limit decides."
     )
@@ -193,7 +203,3 @@ def _front(found: Chosen, judged: Judged) -> tuple[str]:
 
 def _cells(one: Measured, judged: Judged) -> tuple[str, ...]:
     return (one.name, units.count(one.row.batch), *(_plain(check.value) for check in judged.checks))
-
-
-def _code(text: str) -> str:
-    return text.replace("`", "'")

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from runtimes.report import units
 from runtimes.report.blocks import Block, Column, Table, Words
 from runtimes.report.inputs import Inputs
 from runtimes.report.measured import Measured, batches, measured
 from runtimes.report.stacks import Stacked, stacks
+from runtimes.rows import BenchRow
 
 COLD = (
     "Of a process that has done nothing else: importing the runtime's library, loading the artifact, and the first run, of "
@@ -19,6 +20,12 @@ MEMORY = (
     "that batch warmed up; added is what of the peak came after the import of the runtime's library: the artifact, its "
     "session and its tensors."
 )
+
+FIGURES: Mapping[str, Callable[[BenchRow], int | None]] = {
+    "added": lambda row: row.added_rss_bytes,
+    "peak": lambda row: row.peak_rss_bytes,
+    "GPU": lambda row: row.gpu_memory_bytes,
+}
 
 
 def blocks(inputs: Inputs) -> Iterator[Block]:
@@ -45,19 +52,12 @@ def _cold_start(rows: Sequence[Measured]) -> Iterator[Block]:
     if not rows:
         yield Words("No cold start was measured: run `fwexport bench` again.", "missing")
         return
-    figures = []
-    cells = []
+    figures, cells = [], []
     for one in rows:
         parts = (one.row.import_s or 0.0, one.row.load_s or 0.0, one.row.first_s or 0.0)
-        figures.append(
-            Stacked(
-                one.name,
-                one.series,
-                tuple(part * 1e3 for part in parts),
-                f"{units.milliseconds(sum(parts))} ms",
-            )
-        )
-        cells.append((one.name, *map(units.milliseconds, (*parts, sum(parts)))))
+        total, in_ms = units.milliseconds(sum(parts)), tuple(part * 1e3 for part in parts)
+        figures.append(Stacked(one.name, one.series, in_ms, f"{total} ms"))
+        cells.append((one.name, *map(units.milliseconds, parts), total))
     yield Words(COLD, "legend")
     if chart := stacks("Cold start", ("import", "load", "first run"), figures, unit="ms"):
         yield chart
@@ -66,36 +66,33 @@ def _cold_start(rows: Sequence[Measured]) -> Iterator[Block]:
 
 
 def _memory(rows: Sequence[Measured]) -> Iterator[Block]:
+    """The plot is of the smallest batch, the table of that and the largest."""
     sizes = batches(rows)
-    ends = list(dict.fromkeys((sizes[0], sizes[-1])))
-    at = {(one.name, one.row.batch): one.row for one in rows}
     listed = sorted(_one_each(rows), key=lambda one: one.row.peak_rss_bytes or 0)
-    gpu = any(one.row.gpu_memory_bytes is not None for one in rows)
-    titles = [
-        "file MB",
-        "loading MB",
-        *(f"added MB, batch {b}" for b in ends),
-        *(f"peak MB, batch {b}" for b in ends),
-    ]
-    titles += [f"GPU MB, batch {b}" for b in ends] if gpu else []
-    cells = []
-    for one in listed:
-        found = [at.get((one.name, batch)) for batch in ends]
-        values = [one.row.size_bytes or None, one.row.loaded_rss_bytes]
-        values += [row.added_rss_bytes if row else None for row in found]
-        values += [row.peak_rss_bytes if row else None for row in found]
-        values += [row.gpu_memory_bytes if row else None for row in found] if gpu else []
-        cells.append((one.name, *map(units.megabytes, values)))
-    figures = []
-    for one in listed:
-        row = one.row
-        if row.peak_rss_bytes is not None and row.added_rss_bytes is not None:
-            parts = ((row.peak_rss_bytes - row.added_rss_bytes) / 1e6, row.added_rss_bytes / 1e6)
-            words = f"{units.megabytes(row.peak_rss_bytes)} MB, {units.megabytes(row.added_rss_bytes)} added"
-            figures.append(Stacked(one.name, one.series, parts, words))
     yield Words(MEMORY, "legend")
-    if chart := stacks(f"Peak memory at batch {sizes[0]}", ("the library", "added"), figures, unit="MB"):
+    title = f"Peak memory at batch {sizes[0]}"
+    if chart := stacks(title, ("the library", "added"), list(_stacked(listed)), unit="MB"):
         yield chart
-    yield Table(
-        "Memory and file size", (Column("row", "name"), *(Column(t, "number") for t in titles)), tuple(cells)
-    )
+    at = {(one.name, one.row.batch): one.row for one in rows}
+    figures: dict[str, list[int | None]] = {
+        "file MB": [one.row.size_bytes or None for one in listed],
+        "loading MB": [one.row.loaded_rss_bytes for one in listed],
+    }
+    for what, read in FIGURES.items():
+        for batch in (sizes[0], sizes[-1]):
+            found = [at.get((one.name, batch)) for one in listed]
+            figures[f"{what} MB, batch {batch}"] = [read(row) if row else None for row in found]
+    known = {title: values for title, values in figures.items() if any(values)}
+    if known:
+        columns = (Column("row", "name"), *(Column(title, "number") for title in known))
+        words = ([units.megabytes(value) for value in values] for values in known.values())
+        cells = tuple(zip([one.name for one in listed], *words, strict=True))
+        yield Table("Memory and file size", columns, cells)
+
+
+def _stacked(rows: Sequence[Measured]) -> Iterator[Stacked]:
+    for one in rows:
+        peak, added = one.row.peak_rss_bytes, one.row.added_rss_bytes
+        if peak is not None and added is not None:
+            words = f"{units.megabytes(peak)} MB, {units.megabytes(added)} added"
+            yield Stacked(one.name, one.series, ((peak - added) / 1e6, added / 1e6), words)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from runtimes.report import best, doubts, headline, units
+from runtimes.report import best, doubts, facts, units
 from runtimes.report.blocks import Block, Column, Point, Points, Section, Table, Words
 from runtimes.report.inputs import Inputs
 from runtimes.report.measured import Measured, batches, measured
@@ -40,7 +40,7 @@ def sections(inputs: Inputs) -> Iterator[Section]:
 
 
 def _blocks(there: Inputs, here: dict[tuple[str, int], Measured]) -> Iterator[Block]:
-    for what, text in headline.machines(there.bundles):
+    for what, text in facts.machines(there.bundles):
         yield Words(f"{what}: {text}.")
     rows = measured(there)
     if rows:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from runtimes.latency import Latency
 from runtimes.percentiles import FEWEST
-from runtimes.report import best, doubts, units
+from runtimes.report import best, conditions, doubts, units
 from runtimes.report.blocks import Block, Column, Fold, Table, Words
 from runtimes.report.charts import Curves, Figure, Plot, Series, bars, plot
 from runtimes.report.inputs import Inputs
@@ -51,8 +51,8 @@ def blocks(inputs: Inputs) -> Iterator[Block]:
     if others:
         yield Fold(f"Batch {units.join([str(batch) for batch in sizes if batch not in first])}", others)
     yield from doubts.of_the_figures(rows)
-    yield from doubts.settings(rows)
-    yield from doubts.set_up(inputs)
+    yield from conditions.settings(rows)
+    yield from conditions.set_up(inputs)
 
 
 def _has_scopes(rows: Sequence[Measured]) -> bool:
@@ -104,9 +104,7 @@ def state(one: Measured, scope: str, latency: Latency | None) -> str:
         return one.outcome
     if latency is None:
         return units.NONE
-    if latency.flags:
-        return ", ".join(latency.flags)
-    return "unstable" if one.row.stable is False and scope != END_TO_END else "stable"
+    return ", ".join(latency.flags) or "stable"
 
 
 def _table(batch: int, rows: Sequence[Measured], columns: Sequence[tuple[Column, Cells]]) -> Table:
@@ -125,32 +123,28 @@ def _p50(one: Measured) -> tuple[bool, float]:
 
 def _plot(batch: int, rows: Sequence[Measured]) -> Iterator[Block]:
     figures = [
-        _bar(
-            one,
-            f"{one.name}, {scope}" if one.row.end_to_end else one.name,
-            state(one, scope, latency),
-            latency,
-        )
+        _bar(one, scope, latency)
         for one in sorted(rows, key=_p50)
         if one.row.batch == batch
         for scope, latency in one.scopes
     ]
-    doubtful = (
-        " ~ is doubtful: see its timing." if any(figure.text.endswith("~") for figure in figures) else ""
-    )
+    marked = any(figure.text.endswith("~") for figure in figures)
+    doubtful = " ~ is doubtful: see its timing." if marked else ""
     note = f"p50 and its 95 % interval; the thin line ends at p90.{doubtful}"
     if chart := bars(f"Latency at batch {batch}", figures, unit="ms", note=note):
         yield chart
 
 
-def _bar(one: Measured, name: str, state: str, latency: Latency | None) -> Figure:
+def _bar(one: Measured, scope: str, latency: Latency | None) -> Figure:
+    name = f"{one.name}, {scope}" if one.row.end_to_end else one.name
+    said = state(one, scope, latency)
     if latency is None:
-        return Figure(name, one.series, None, state)
+        return Figure(name, one.series, None, said)
     interval = latency.p50_interval
     words = (
         f"{units.milliseconds(latency.p50_s)} ms",
         units.half_width(latency.p50_s, interval),
-        "" if state == "stable" else state if one.outcome != "passed" else "~",
+        "" if said == "stable" else "~" if one.outcome == "passed" else said,
     )
     return Figure(
         name,

@@ -135,6 +135,11 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() or c == "\n" else " " for c in text)
 
 
+def code(text: str) -> str:
+    """The text between backticks, whatever it holds."""
+    return f"`{text.replace('`', chr(39))}`"
+
+
 def join(words: list[str]) -> str:
     """``a``, ``a and b``, ``a, b and c``."""
     return " and ".join(filter(None, (", ".join(words[:-1]), words[-1]))) if words else ""

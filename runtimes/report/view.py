@@ -159,14 +159,10 @@ def _agreement(inputs: Inputs) -> Iterator[Block]:
         yield Words(f"Any two of the {len(names)} rows name the same class on all {samples}.")
     else:
         share, i, j = min(pairs)
-        low = f"`{_code(names[j])}` and `{_code(names[i])}`"
+        low = f"{units.code(names[j])} and {units.code(names[i])}"
         yield Words(f"The least agreement is {units.percent(share)} of {samples}, between {low}.")
     cells = tuple(tuple(Cell(_share(v), _level(v)) for v in row) for row in found.top1)
     yield Matrix(f"Per cent of {samples} on which two rows name the same class", names, cells)
-
-
-def _code(text: str) -> str:
-    return text.replace("`", "'")
 
 
 def _share(value: float) -> str:

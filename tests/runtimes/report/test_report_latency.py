@@ -9,6 +9,7 @@ from typing import Any, get_args
 import pytest
 import report_sample as sample
 
+from runtimes.choice import choose
 from runtimes.flags import Flag
 from runtimes.latency import Latency
 from runtimes.report import report, units
@@ -18,6 +19,7 @@ from runtimes.report.doubts import MEANINGS
 from runtimes.report.inputs import BundleInputs
 from runtimes.report.measured import Measured, named
 from runtimes.report.stacks import Stacked, stacks
+from runtimes.requirements import parse
 from runtimes.rows import BenchRow
 
 BUNDLE = BundleInputs("torch", "build/torch", sample.manifest("torch"))
@@ -90,6 +92,20 @@ def test_a_name_says_what_tells_its_rows_apart_and_no_more() -> None:
     assert len(set(names(*four))) == 4
 
 
+def test_two_bundles_of_one_framework_have_one_recommendation(tmp_path: Path) -> None:
+    """Their rows have the same names; what was measured of a file that has changed since is not to be deployed."""
+    slow, quick = (replace(ROW, compute=sample.latency(ms), artifact_sha256="") for ms in (9.0, 1.0))
+    stale = replace(quick, compute=sample.latency(0.1), artifact_sha256="0" * 64)
+    for folder, row in (("slow", slow), ("quick", quick), ("stale", stale)):
+        choice = choose([row], (), parse(("p50_ms<100",)))
+        bench = replace(sample.bench_result("torch"), rows=(row,), choice=choice)
+        sample.write_bundle(tmp_path / folder, "torch", bench=bench)
+    markdown = report(tmp_path).markdown.read_text()
+    assert "Recommended: `quick/torchscript/torchscript/cpu/torch` at batch 1, of 2 rows" in markdown
+    assert markdown.count("yes, recommended") == 1
+    assert "the file has changed since" in markdown
+
+
 def test_threads_have_a_column_where_they_differ(tmp_path: Path) -> None:
     markdown, _ = page(tmp_path, ROW, replace(ROW, threads=1))
     assert [row["threads"] for row in table(markdown, "Batch 1")] == ["2", "1"]
@@ -135,7 +151,7 @@ def test_figures_that_are_missing_are_no_crash_and_no_zero(tmp_path: Path) -> No
         "keras": "crashed",
     }
     assert "interval" not in table(markdown, "Batch 1")[0]
-    assert [row["peak MB, batch 1"] for row in table(markdown, "Memory and file size")] == ["n/a"]
+    assert "Memory and file size" not in markdown
     assert "No cold start was measured" in markdown
     assert "Cold start</b>" not in html
 
