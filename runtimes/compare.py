@@ -16,6 +16,7 @@ from runtimes.bundle import MANIFEST
 from runtimes.changes import Rule, compare_results
 from runtimes.compare_measured import measure_sides
 from runtimes.compare_rows import SCHEMA, CompareResult, Side
+from runtimes.comparison import UNSEEN
 from runtimes.errors import UsageError
 from runtimes.machine import changes, differences
 from runtimes.measure import OnStep
@@ -112,6 +113,9 @@ def _side(path: Path, result: BenchResult) -> Side:
 def _notes(old: BenchResult, new: BenchResult, interleaved: bool) -> Iterator[str]:
     if not interleaved and (old.created, old.rows) == (new.created, new.rows):
         yield "both sides are one and the same measurement"
+    if min((row.processes for side in (old, new) for row in side.rows if row.compute), default=2) == 1:
+        apart = "" if interleaved else f": only changes beyond {UNSEEN:.0%} count"
+        yield f"one process measured each row, so how much two processes differ was not seen{apart}"
     if old.time != new.time:
         yield f"the old side was measured with --time {old.time}, the new one with --time {new.time}"
     for difference in differences(old.machine, new.machine):

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from runtimes.flags import Flag
 from runtimes.machine import Doubt, Machine
 
 SCHEMA = 1
@@ -17,13 +18,15 @@ Outcome = Literal["same", "faster", "slower", "unclear", "new", "failed", "missi
 class Change:
     """A figure of the old row and of the new one, in seconds or bytes; ``ratio`` is new / old.
 
-    ``interval``, of 95 %, is there where rounds say how far the ratio would move in another measurement.
+    ``interval``, of 95 %, is there where rounds say how far the ratio would move in another measurement. ``changed`` is
+    whether it is beyond what is usual for the figure: for a time, beyond its noise and the threshold.
     """
 
     old: float
     new: float
     ratio: float
     interval: tuple[float, float] | None = None
+    changed: bool = False
 
 
 @dataclass(frozen=True)
@@ -33,8 +36,8 @@ class CompareRow:
     ``slower`` and ``faster`` are beyond both noise and the threshold, ``same`` is within the threshold, ``unclear`` what
     the noise leaves open. ``failed`` was measured before and now ended badly, ``missing`` is not there or not available
     any more, ``skipped`` was not measured before either. ``compute`` and ``end_to_end`` are medians of single runs and
-    decide; ``cold_s`` (import, load and first run), ``peak_rss_bytes`` and ``size_bytes`` inform. ``notes`` say in
-    words what else differs, and what makes the times of either side doubtful.
+    decide; ``cold_s`` (import, load and first run), ``peak_rss_bytes`` and ``size_bytes`` inform. The flags are what
+    makes the times of either side doubtful; ``notes`` say in words what else differs.
     """
 
     bundle: str
@@ -54,6 +57,8 @@ class CompareRow:
     cold_s: Change | None = None
     peak_rss_bytes: Change | None = None
     size_bytes: Change | None = None
+    old_flags: tuple[Flag, ...] = ()
+    new_flags: tuple[Flag, ...] = ()
     notes: tuple[str, ...] = ()
 
 

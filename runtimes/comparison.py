@@ -86,25 +86,30 @@ def effective(found: Ratio, threshold: float) -> float:
 
 
 def why(found: Ratio, threshold: float) -> str:
-    """The decision's reason, with its values, in a sentence or two."""
+    """The decision's reason, with its values and what would help, in a sentence or two."""
     low, high = found.interval
-    return f"{found.value:.3f} times the old latency, 95 % interval {low:.3f} to {high:.3f}: {reason(found, threshold)}"
+    seen = f"{found.value:.3f} times the old latency, 95 % interval {low:.3f} to {high:.3f}"
+    help_ = ""
+    if found.unseen:
+        help_ = (
+            " One process each was measured, at different times: how much two processes differ was not seen, so that only "
+            f"a change beyond {effective(found, threshold):.0%} counts. Use --processes 5 for both, or compare two bundles, "
+            "which are interleaved."
+        )
+    elif decide(found, threshold) == "unclear":
+        help_ = " Measure longer, or with more --processes."
+    return f"{seen}: {reason(found, threshold)}.{help_}"
 
 
 def reason(found: Ratio, threshold: float) -> str:
     """The decision's reason without the values."""
     low, high = found.interval
     limit = effective(found, threshold)
-    said = {
+    return {
         "slower": f"beyond the noise, and beyond the threshold of {limit:.0%}",
         "faster": f"beyond the noise, and beyond the threshold of {limit:.0%}",
         "same": f"within {threshold:.0%}",
-        "unclear": "the noise is too large to tell; measure longer, with more rounds or --processes 5"
+        "unclear": "the noise is too large to tell"
         if low <= 1 <= high
-        else f"a change, but not surely one beyond the threshold of {limit:.0%}",
+        else f"a change, but not surely one beyond {limit:.0%}",
     }[decide(found, threshold)]
-    alone = (
-        " One process each was measured, at different times: how much two processes differ was not seen, so that only a "
-        f"change beyond {limit:.0%} counts. Use --processes 5 for both, or compare two bundles, which are interleaved."
-    )
-    return f"{said}.{alone if found.unseen else ''}"

@@ -11,6 +11,7 @@ from runtimes.report.comment_parts import inline, listed, shortened, table
 
 # A bot finds its earlier comment by this line, to replace it.
 MARKER = "<!-- fwexport compare -->"
+# The worst first.
 MARKS: dict[Outcome, str] = {
     "slower": "✗",
     "failed": "✗",
@@ -18,8 +19,13 @@ MARKS: dict[Outcome, str] = {
     "unclear": "?",
     "faster": "✓",
     "same": "✓",
+    "new": "",
+    "skipped": "",
 }
 TITLES = ("row", "outcome", "old p50 ms", "new p50 ms", "new / old", "95 % interval", "why")
+INFORM = {"cold_s": "cold start", "peak_rss_bytes": "peak memory", "size_bytes": "file size"}
+# So many rows are named of those that a remark is about.
+NAMED = 4
 
 
 def render(result: CompareResult) -> str:
@@ -30,17 +36,7 @@ def render(result: CompareResult) -> str:
 def summary(result: CompareResult) -> str:
     """How many rows became what, the worst first."""
     counts = Counter(row.outcome for row in result.rows)
-    order: tuple[Outcome, ...] = (
-        "slower",
-        "failed",
-        "missing",
-        "unclear",
-        "faster",
-        "same",
-        "new",
-        "skipped",
-    )
-    return ", ".join(f"{counts[word]} {word}" for word in order if counts[word])
+    return ", ".join(f"{counts[word]} {word}" for word in MARKS if counts[word])
 
 
 def how(result: CompareResult) -> str:
@@ -54,20 +50,19 @@ def how(result: CompareResult) -> str:
 
 
 def names(rows: Sequence[CompareRow]) -> list[str]:
-    """``bundle/artifact/runtime/device/backend, batch N``, with threads and precision where several were measured."""
-    threads = len({row.threads for row in rows}) > 1
-    precisions = len({row.precision for row in rows}) > 1
-    return [
-        ", ".join(
-            [
-                "/".join((label(row), row.artifact, row.runtime, row.device, row.backend)),
-                f"batch {row.batch}",
-                *([f"{row.threads} threads"] if threads else []),
-                *([row.precision] if precisions else []),
-            ]
-        )
+    """``bundle/artifact/runtime/device/backend, batch N``, with threads and precision where one such row has several."""
+    plain = [
+        f"{label(row)}/{row.artifact}/{row.runtime}/{row.device}/{row.backend}, batch {row.batch}"
         for row in rows
     ]
+    found = list(plain)
+    for detail in ([f"{row.threads} threads" for row in rows], [row.precision for row in rows]):
+        several = Counter(name for name, _ in set(zip(plain, detail, strict=True)))
+        found = [
+            f"{name}, {one}" if several[bare] > 1 else name
+            for name, bare, one in zip(found, plain, detail, strict=True)
+        ]
+    return found
 
 
 def label(row: CompareRow) -> str:
@@ -82,34 +77,69 @@ def scopes(row: CompareRow) -> Iterator[tuple[str, Change | None]]:
         yield "end to end", row.end_to_end
 
 
-def figures(change: Change | None) -> tuple[str, str, str, str]:
-    """Old and new in ms, their ratio and its interval; empty where they were not measured."""
+def figures(row: CompareRow, change: Change | None) -> tuple[str, str, str, str]:
+    """Old and new in ms, with a ~ where they are doubtful, their ratio and its interval; empty where not measured."""
     if change is None:
         return "", "", "", ""
-    interval = f"{change.interval[0]:.3f} to {change.interval[1]:.3f}" if change.interval else ""
-    return (
-        units.milliseconds(change.old),
-        units.milliseconds(change.new),
-        f"{change.ratio:.3f}",
-        interval,
+    old, new = (
+        units.milliseconds(seconds) + ("~" if flags else "")
+        for seconds, flags in ((change.old, row.old_flags), (change.new, row.new_flags))
     )
+    interval = f"{change.interval[0]:.3f} to {change.interval[1]:.3f}" if change.interval else ""
+    return old, new, f"{change.ratio:.3f}", interval
 
 
-def doubts(result: CompareResult) -> list[str]:
-    """What makes the times of either side doubtful, and what else there is to say of the whole."""
-    said = list(result.notes)
-    sides = [("old", result.old), ("new", result.new)]
-    for name, side in sides[1:] if result.interleaved else sides:
+def reasons(result: CompareResult) -> list[str]:
+    """Why rows are what they are: each reason once, with its rows."""
+    told = zip(names(result.rows), result.rows, strict=True)
+    return _together([(f"{row.outcome}: {row.reason}", name) for name, row in told if row.reason])
+
+
+def remarks(result: CompareResult) -> list[str]:
+    """What else has changed, and what makes all this doubtful."""
+    said = []
+    told = list(zip(names(result.rows), result.rows, strict=True))
+    for field, words in INFORM.items():
+        changes: dict[str, None] = {}
+        for name, row in told:
+            change = getattr(row, field)
+            if change is not None and change.changed:
+                place = name if field == "peak_rss_bytes" else name.partition(", batch")[0]
+                changes[f"{change.ratio - 1:+.0%} {place}"] = None
+        if changes:
+            said.append(f"{words}: {_listed(list(changes))}")
+    said += _together([(note, name) for name, row in told for note in row.notes])
+    flags = dict.fromkeys(flag for _, row in told for flag in (*row.old_flags, *row.new_flags))
+    if flags:
+        said.append(
+            f"~ these times are doubtful: {', '.join(flags)} (`fwexport bench` says which and what it means)"
+        )
+    said += result.notes
+    for name, side in (("old", result.old), ("new", result.new)):
         place = "" if result.interleaved else f"{name}: "
         said += [f"{place}{doubt.text}" for doubt in (*side.machine.doubts, *side.doubts)]
+    if any(row.outcome == "unclear" for row in result.rows):
+        better = "" if result.interleaved else "; so may two bundles, which are measured in the same rounds"
+        said.append(f"longer runs or more --processes may tell what is unclear{better}")
     return list(dict.fromkeys(said))
+
+
+def _together(told: Sequence[tuple[str, str]]) -> list[str]:
+    rows: dict[str, list[str]] = {}
+    for text, name in told:
+        rows.setdefault(text, []).append(name)
+    return [f"{text}: {_listed(some)}" for text, some in rows.items()]
+
+
+def _listed(words: Sequence[str]) -> str:
+    return "; ".join(words[:NAMED]) + (f"; and {len(words) - NAMED} more" if len(words) > NAMED else "")
 
 
 def _parts(result: CompareResult, most: int) -> Iterator[str]:
     told = list(zip(names(result.rows), result.rows, strict=True))
-    loud = [one for one in told if MARKS.get(one[1].outcome) in ("✗", "?")]
+    loud = [one for one in told if MARKS[one[1].outcome] in ("✗", "?")]
     quiet = [one for one in told if one not in loud]
-    mark = next((mark for mark in "✗?" if any(MARKS.get(row.outcome) == mark for _, row in loud)), "✓")
+    mark = next((mark for mark in "✗?" if any(MARKS[row.outcome] == mark for _, row in loud)), "✓")
     yield MARKER
     yield f"### {mark} fwexport compare: {summary(result)}"
     if loud:
@@ -118,14 +148,11 @@ def _parts(result: CompareResult, most: int) -> Iterator[str]:
         yield f"<details><summary>{len(quiet)} more row{'s' * (len(quiet) > 1)}</summary>"
         yield table(TITLES, [line for one in quiet for line in _lines(*one)], most)
         yield "</details>"
-    notes = [f"{name}: {note}" for name, row in told for note in row.notes]
-    if notes:
-        yield listed(notes, most)
-    yield listed([how(result), *doubts(result)], most)
+    yield listed([*remarks(result), how(result)], most)
 
 
 def _lines(name: str, row: CompareRow) -> Iterator[tuple[str, ...]]:
     for scope, change in scopes(row):
-        mark = " ".join(filter(None, (MARKS.get(row.outcome, ""), row.outcome)))
+        mark = f"{MARKS[row.outcome]} {row.outcome}".strip()
         title = f"{name}, {scope}" if scope else name
-        yield (inline(title), mark, *figures(change), inline(row.reason))
+        yield (inline(title), mark, *map(inline, figures(row, change)), inline(row.reason))

@@ -89,7 +89,7 @@ def test_the_comment_for_a_pull_request(tmp_path: Path) -> None:
     text = (tmp_path / "ci" / "pr.md").read_text()
     assert text.startswith("<!-- fwexport compare -->\n\n### ✗ fwexport compare: 1 slower\n")
     assert "| torch/fake/fake/cpu/fake, batch 1 | ✗ slower | " in text
-    assert "- torch/fake/fake/cpu/fake, batch 1: file size +50%" in text
+    assert "- file size: +50% torch/fake/fake/cpu/fake" in text
     assert compare(old, old, "--markdown", tmp_path / "pr.md") == 0
     text = (tmp_path / "pr.md").read_text()
     assert "### ✓ fwexport compare: 1 same\n\n<details><summary>1 more row</summary>" in text

@@ -181,15 +181,19 @@ def test_what_else_changed_is_said_and_decides_nothing() -> None:
     )
     found = only(row(1.0), new)
     assert found.outcome == "same"
+    assert [
+        change and change.changed for change in (found.cold_s, found.peak_rss_bytes, found.size_bytes)
+    ] == [True] * 3
     assert found.size_bytes is not None
     assert found.size_bytes.ratio == pytest.approx(1.1)
+    assert (found.old_flags, found.new_flags) == ((), ("drift",))
     assert found.notes == (
-        "cold start +81%",
-        "peak memory -20%",
-        "file size +10%",
-        "the new times are doubtful: drift",
         "the verdict on the new file is 'mismatch', on the old 'passed'",
         "onnxruntime 1.24.0 -> 1.25.0",
         "setting spin none -> off",
     )
-    assert only(row(1.0), replace(row(1.0), size_bytes=1_040_000, import_s=0.12)).notes == ()
+    found = only(row(1.0), replace(row(1.0), size_bytes=1_040_000, import_s=0.12))
+    assert not any(
+        change and change.changed for change in (found.cold_s, found.peak_rss_bytes, found.size_bytes)
+    )
+    assert found.notes == ()
