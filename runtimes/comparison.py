@@ -66,9 +66,10 @@ def decide(found: Ratio, threshold: float) -> Decision:
     """Slower or faster only where the interval excludes 1 and the value exceeds the threshold: 0.03 is 3 %.
 
     Same where the whole interval lies within the threshold; everything else is unclear. Without any change, "slower" is
-    said in at most 2.5 % of comparisons, for an interval of 95 %, and far more seldom where the noise is below the
-    threshold. A change as large as the threshold is found half the time at best: the threshold has to lie below the
-    change that must be found. Where the ratio is ``unseen``, slower and faster begin at UNSEEN at the least, and what lies
+    said in about 2.5 % of comparisons, for an interval of 95 %, where the threshold is 0, and in none of thousands where
+    it is 3 % and rounds differ by 1 %. A change as large as the threshold is found half the time at best: the threshold has
+    to lie below the change that must be found. Interleaved processes share the machine's state but not their luck, which
+    only several of them show: with one on each side the threshold alone keeps it out. Where the ratio is ``unseen``, slower and faster begin at UNSEEN at the least, and what lies
     between is unclear.
     """
     limit = 1 + effective(found, threshold)

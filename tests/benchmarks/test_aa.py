@@ -11,7 +11,7 @@ from tests.benchmarks.aa import Claim
 
 def test_the_claims_hold_on_one_pair(tmp_path: Path) -> None:
     plan = Plan(seconds=4.0, rounds=10)
-    claims = aa.pair_claims(tmp_path, "one", plan, 1, seed=1) + aa.flag_claims(tmp_path, plan, 1, seed=5)
+    claims = aa.pair_claims(tmp_path, "one", plan, 0.1, 1, seed=1) + aa.flag_claims(tmp_path, plan, 1, seed=5)
     misses = {claim.text: claim.misses for claim in claims}
     assert set(misses.values()) == {0}
     assert {claim.text: claim.n for claim in claims}["one: p99 outside its interval"] == 2
