@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from exporter.console import new_table, stdout, where
+from exporter.console import new_table, stdout, warn, where
 from runtimes.compare_rows import CompareResult
 from runtimes.report import compared
 
@@ -26,3 +26,4 @@ def print_compare(result: CompareResult) -> None:
     for line in (*compared.reasons(result), *compared.remarks(result), compared.how(result)):
         stdout.print(line, markup=False)
     stdout.print(compared.summary(result), markup=False, style="bold")
+    warn([f"these times are doubtful: {doubt}" for doubt in compared.doubts(result)])

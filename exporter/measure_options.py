@@ -79,4 +79,4 @@ def bench_options(rounds: int | None, **chosen: Any) -> BenchOptions:
     return BenchOptions(rounds=rounds or 0, **chosen)
 
 
-_HOW = spelled(how(1))
+_HOW = spelled(how(1)) | {"-o"}

@@ -97,7 +97,7 @@ def bench(
         _, doubts = measure(chosen, planned, finish, on_step)
     finally:
         every = merged(kept, fresh(), bundle.manifest.checksums)
-        _save_times(out / times.TIMES, done, every)
+        save_times(out / times.TIMES, done, every)
     save(out / BENCH, result(every, doubts))
     return result(fresh(), doubts)
 
@@ -211,7 +211,8 @@ def _position(case: Case, chosen: Sequence[Case]) -> tuple[int, int]:
     return next(index for index, each in enumerate(chosen) if each.kind == case.kind), case.batch
 
 
-def _save_times(path: Path, done: Sequence[tuple[Measured, BenchRow]], every: Sequence[BenchRow]) -> None:
+def save_times(path: Path, done: Sequence[tuple[Measured, BenchRow]], every: Sequence[BenchRow] = ()) -> None:
+    """Write the raw times of what was measured, and keep those that the file has of ``every`` other row."""
     fresh = {}
     for measured, own in done:
         if measured.error is None:

@@ -108,7 +108,8 @@ def _without_times(old: BenchRow | None, new: BenchRow | None) -> tuple[Outcome,
     if new is not None and new.compute is None:
         ended = f"{new.outcome}: {new.reason}" if new.reason else str(new.outcome)
     if not was:
-        return ("skipped", ended) if ended or new is None else ("new", "")
+        absent = new is not None and new.outcome == "unavailable"
+        return ("unavailable" if absent else "skipped", ended) if ended or new is None else ("new", "")
     if new is None:
         return "missing", "it was measured before and is not there now"
     return ("missing" if new.outcome == "unavailable" else "failed"), ended

@@ -11,11 +11,13 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal
 
+from runtimes.percentiles import why_missing
 from runtimes.requirements import METRICS, Figure, Requirement
 from runtimes.rows import BenchRow, Check, Choice, Judged, VerifyRow, bench_name
 
 TIMES = ("p50_ms", "p90_ms", "p99_ms", "mean_ms")
 SHARES = ("accuracy", "top1")
+PERCENTILES = {"p90_ms": 0.9, "p99_ms": 0.99}
 
 # What a row has on each axis; None where it does not have it.
 Figures = Mapping[str, Figure | None]
@@ -75,7 +77,9 @@ def judge(row: BenchRow, figures: Figures, requirements: Sequence[Requirement]) 
     if row.outcome != "passed":
         reasons.append(f"it is {row.outcome}" + (f": {row.reason}" if row.reason else ""))
     else:
-        reasons += [_in_words(one.metric, found) for one, found in zip(requirements, checks, strict=True)]
+        reasons += [
+            _in_words(one.metric, found, row) for one, found in zip(requirements, checks, strict=True)
+        ]
         if row.verdict != "passed":
             reasons.append(f"its verdict is {row.verdict!r}: run `fwexport verify`")
     reason = "; ".join(filter(None, reasons))
@@ -98,7 +102,7 @@ def check(requirement: Requirement, figure: Figure | None) -> Check:
     return Check(str(requirement), outcome, figure.value, figure.interval, margin)
 
 
-def _in_words(metric: str, found: Check) -> str:
+def _in_words(metric: str, found: Check, row: BenchRow) -> str:
     """Why a check is not met; empty when it is."""
     limit = found.requirement.removeprefix(metric)
     match found.outcome:
@@ -106,8 +110,9 @@ def _in_words(metric: str, found: Check) -> str:
             return ""
         case "unknown" if metric in SHARES:
             return f"{metric} is not known: this file has no verdict here with labelled or held-out samples"
-        case "unknown" if metric in TIMES:
-            return f"{metric} is not known: too few runs for it; measure longer (--time full)"
+        case "unknown" if metric in PERCENTILES and row.compute:
+            why = why_missing(row.compute.n, PERCENTILES[metric])
+            return f"{metric} is not known: {why}; measure longer (--time full)"
         case "unknown":
             return f"{metric} is not known"
         case "within noise":

@@ -1,6 +1,6 @@
 """The stage ``compare``: did it get slower? Two results of bench are read, or two bundles measured now, interleaved.
 
-Nothing is written: the answer is what the command prints.
+The answer is what the command prints. What was measured is kept where ``BenchOptions.out`` says, as bench writes it.
 """
 
 from __future__ import annotations
@@ -107,7 +107,7 @@ def _listed(result: BenchResult) -> str:
 
 
 def _side(path: Path, result: BenchResult) -> Side:
-    return Side(str(path), result.created, result.time, result.machine, result.doubts)
+    return Side(str(path), result.created, result.time, result.machine, result.every_doubt)
 
 
 def _notes(old: BenchResult, new: BenchResult, interleaved: bool) -> Iterator[str]:

@@ -7,11 +7,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from runtimes import machine
-from runtimes.bench import BenchOptions, cases, plan, row
+from runtimes.bench import BenchOptions, cases, plan, row, save_times
 from runtimes.bundle import Bundle, find_bundles
-from runtimes.machine import Machine
+from runtimes.files import make_folder
 from runtimes.measure import OnStep, measure
-from runtimes.rows import SCHEMA, VERIFY, BenchResult, VerifyRow, load_verify, rows_before
+from runtimes.rows import BENCH, SCHEMA, VERIFY, BenchResult, load_verify, rows_before, save
+from runtimes.times import TIMES
 
 SIDES = ("old", "new")
 
@@ -27,7 +28,8 @@ def measure_sides(
     if len(before) == len(now) == 1:
         before, now = {"": next(iter(before.values()))}, {"": next(iter(now.values()))}
     return {
-        name: _measure_pair(before.get(name), now.get(name), options, on_step) for name in {**before, **now}
+        name: _measure_pair(name, (before.get(name), now.get(name)), options, on_step)
+        for name in {**before, **now}
     }
 
 
@@ -36,32 +38,28 @@ def _by_name(folder: Path) -> dict[str, Bundle]:
 
 
 def _measure_pair(
-    old: Bundle | None, new: Bundle | None, options: BenchOptions, on_step: OnStep | None
+    name: str, sides: tuple[Bundle | None, Bundle | None], options: BenchOptions, on_step: OnStep | None
 ) -> tuple[BenchResult, BenchResult]:
-    """Both results; that of a bundle which is not there has no rows."""
+    """Both results; that of a bundle which is not there has no rows. Written to ``options.out``/SIDE/NAME, where it is."""
     state = machine.describe()
     created = datetime.now(UTC).isoformat(timespec="seconds")
+    named = dict(zip(SIDES, sides, strict=True))
     chosen = [
         replace(case, side=side)
-        for side, bundle in zip(SIDES, (old, new), strict=True)
+        for side, bundle in named.items()
         if bundle
         for case in cases(bundle, options)
     ]
     measured, doubts = measure(chosen, plan(options), on_step=on_step)
-    verdicts = {side: _verdicts(bundle, state) for side, bundle in zip(SIDES, (old, new), strict=True)}
-    before, now = (
-        BenchResult(
-            SCHEMA,
-            created,
-            state,
-            options.time,
-            tuple(row(item, verdicts[side]) for item in measured if item.case.side == side),
-            doubts=doubts,
-        )
-        for side in SIDES
-    )
+    results = []
+    for side, bundle in named.items():
+        verdicts = rows_before(bundle.folder / VERIFY, load_verify, state) if bundle else []
+        done = [(item, row(item, verdicts)) for item in measured if item.case.side == side]
+        rows = tuple(each for _, each in done)
+        results.append(BenchResult(SCHEMA, created, state, options.time, rows, doubts=doubts))
+        if options.out and bundle:
+            place = make_folder(options.out / side / name)
+            save(place / BENCH, results[-1])
+            save_times(place / TIMES, done)
+    before, now = results
     return before, now
-
-
-def _verdicts(bundle: Bundle | None, state: Machine) -> list[VerifyRow]:
-    return rows_before(bundle.folder / VERIFY, load_verify, state) if bundle else []

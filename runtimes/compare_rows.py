@@ -6,12 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from runtimes.doubts import Doubt
 from runtimes.flags import Flag
-from runtimes.machine import Doubt, Machine
+from runtimes.machine import Machine
+from runtimes.rows import asked_for
 
 SCHEMA = 1
 
-Outcome = Literal["same", "faster", "slower", "unclear", "new", "failed", "missing", "skipped"]
+Outcome = Literal["same", "faster", "slower", "unclear", "new", "failed", "missing", "unavailable", "skipped"]
 
 
 @dataclass(frozen=True)
@@ -35,7 +37,7 @@ class CompareRow:
 
     ``slower`` and ``faster`` are beyond both noise and the threshold, ``same`` is within the threshold, ``unclear`` what
     the noise leaves open. ``failed`` was measured before and now ended badly, ``missing`` is not there or not available
-    any more, ``skipped`` was not measured before either. ``compute`` and ``end_to_end`` are medians of single runs and
+    any more, ``unavailable`` what this machine lacks was not there before either, ``skipped`` was not measured before. ``compute`` and ``end_to_end`` are medians of single runs and
     decide; ``cold_s`` (import, load and first run), ``peak_rss_bytes`` and ``size_bytes`` inform. The flags are what
     makes the times of either side doubtful; ``notes`` say in words what else differs.
     """
@@ -64,7 +66,7 @@ class CompareRow:
 
 @dataclass(frozen=True)
 class Side:
-    """Where the rows of one side come from, and what happened on the machine meanwhile."""
+    """Where the rows of one side come from, and what was wrong on the machine before and meanwhile."""
 
     name: str
     created: str
@@ -87,13 +89,20 @@ class CompareResult:
     notes: tuple[str, ...] = ()
 
 
-def exit_code(rows: Sequence[CompareRow], strict: bool = False) -> int:
-    """1 where something became slower or cannot be measured any more; 3 where nothing was decided, or, if ``strict``,
-    not everything.
+def exit_code(
+    rows: Sequence[CompareRow],
+    strict: bool = False,
+    devices: Sequence[str] = (),
+    runtimes: Sequence[str] = (),
+) -> int:
+    """1 where something became slower or cannot be measured any more; 6 where what was asked for by name is not here; 3
+    where nothing was decided, or, if ``strict``, not everything.
     """
     outcomes = {row.outcome for row in rows}
     if outcomes & {"slower", "failed", "missing"}:
         return 1
+    if any(row.outcome == "unavailable" and asked_for(row, devices, runtimes) for row in rows):
+        return 6
     if not outcomes & {"same", "faster"} or (strict and "unclear" in outcomes):
         return 3
     return 0

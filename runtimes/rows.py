@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, Protocol, TypeVar
 
 import msgspec
 
@@ -335,7 +335,16 @@ def exit_code(
     return 0
 
 
-def asked_for(row: VerifyRow | BenchRow, devices: Sequence[str], runtimes: Sequence[str]) -> bool:
+class OnDevice(Protocol):
+    """A row of any kind."""
+
+    @property
+    def runtime(self) -> str: ...
+    @property
+    def device(self) -> str: ...
+
+
+def asked_for(row: OnDevice, devices: Sequence[str], runtimes: Sequence[str]) -> bool:
     """Whether a person named the row's device or runtime.
 
     cuda and gpu are two words for one thing: which of them a row has depends on its runtime. A CPU is always there: what

@@ -36,6 +36,13 @@ def _share(ctx: click.Context, param: click.Parameter, value: str) -> float:
     callback=_share,
     help="What a row may lose. A change as large as this is found half the time; give less than what must be found.",
 )
+@click.option(
+    "-o",
+    "--output",
+    "out",
+    type=click.Path(path_type=Path),
+    help="Keep what is measured here: old/ and new/, each with bench.json and the raw times.",
+)
 @click.option("--across-machines", is_flag=True, help="Judge times of two machines too.")
 @click.option("--strict", is_flag=True, help="End with exit code 3 when the noise leaves a row unclear.")
 @click.option(
@@ -79,4 +86,4 @@ def command(
     if markdown is not None:
         write_atomically(markdown, render(found))
     print_json(found) if as_json else print_compare(found)
-    return exit_code(found.rows, strict)
+    return exit_code(found.rows, strict, bench["devices"], bench["runtimes"])

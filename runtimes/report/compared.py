@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from runtimes.compare_rows import Change, CompareResult, CompareRow, Outcome
+from runtimes.doubts import ADVICE
 from runtimes.report import units
 from runtimes.report.comment_parts import inline, listed, shortened, table
 
@@ -20,6 +21,7 @@ MARKS: dict[Outcome, str] = {
     "faster": "✓",
     "same": "✓",
     "new": "",
+    "unavailable": "",
     "skipped": "",
 }
 TITLES = ("row", "outcome", "old p50 ms", "new p50 ms", "new / old", "95 % interval", "why")
@@ -96,7 +98,7 @@ def reasons(result: CompareResult) -> list[str]:
 
 
 def remarks(result: CompareResult) -> list[str]:
-    """What else has changed, and what makes all this doubtful."""
+    """What else has changed, and which times are doubtful."""
     said = []
     told = list(zip(names(result.rows), result.rows, strict=True))
     for field, words in INFORM.items():
@@ -115,13 +117,17 @@ def remarks(result: CompareResult) -> list[str]:
             f"~ these times are doubtful: {', '.join(flags)} (`fwexport bench` says which and what it means)"
         )
     said += result.notes
-    for name, side in (("old", result.old), ("new", result.new)):
-        place = "" if result.interleaved else f"{name}: "
-        said += [f"{place}{doubt.text}" for doubt in (*side.machine.doubts, *side.doubts)]
     if any(row.outcome == "unclear" for row in result.rows):
         better = "" if result.interleaved else "; so may two bundles, which are measured in the same rounds"
         said.append(f"longer runs or more --processes may tell what is unclear{better}")
     return list(dict.fromkeys(said))
+
+
+def doubts(result: CompareResult) -> list[str]:
+    """What happened on the machine while either side was measured, and what would help."""
+    both = [("old: ", result.old), ("new: ", result.new)]
+    sides = [("", result.new)] if result.interleaved else both
+    return [f"{name}{doubt.text} ({ADVICE[doubt.kind]})" for name, side in sides for doubt in side.doubts]
 
 
 def _together(told: Sequence[tuple[str, str]]) -> list[str]:
@@ -148,7 +154,7 @@ def _parts(result: CompareResult, most: int) -> Iterator[str]:
         yield f"<details><summary>{len(quiet)} more row{'s' * (len(quiet) > 1)}</summary>"
         yield table(TITLES, [line for one in quiet for line in _lines(*one)], most)
         yield "</details>"
-    yield listed([*remarks(result), how(result)], most)
+    yield listed([*remarks(result), *doubts(result), how(result)], most)
 
 
 def _lines(name: str, row: CompareRow) -> Iterator[tuple[str, ...]]:

@@ -10,11 +10,14 @@ from typing import Any
 import msgspec
 import pytest
 from fake_bundle import fake_bundle, fake_runtime  # noqa: F401 - a fixture
+from json_schema import faults
 
 from exporter.cli import cli
+from runtimes import schemas
 from runtimes.compare_rows import CompareResult
 from runtimes.errors import UsageError
-from runtimes.rows import BENCH
+from runtimes.rows import BENCH, load_bench
+from runtimes.times import TIMES
 
 pytestmark = pytest.mark.usefixtures("fake_runtime")
 
@@ -44,7 +47,9 @@ def benched(folder: Path, *more: object) -> Path:
 def printed(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, CompareResult]:
     capsys.readouterr()
     code = compare(*arguments, "--json")  # type: ignore[arg-type]
-    return code, msgspec.json.decode(capsys.readouterr().out, type=CompareResult)
+    out = capsys.readouterr().out
+    assert faults(json.loads(out), json.loads(schemas.path("compare").read_text())) == []
+    return code, msgspec.json.decode(out, type=CompareResult)
 
 
 def test_two_bundles_are_measured_interleaved(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -52,7 +57,7 @@ def test_two_bundles_are_measured_interleaved(tmp_path: Path, capsys: pytest.Cap
     slower = paced(tmp_path / "slower", seconds=0.0026)
     code, found = printed(capsys, old, same, *QUICK)
     assert (code, [row.outcome for row in found.rows], found.interleaved) == (0, ["same"], True)
-    code, found = printed(capsys, old, slower, *QUICK)
+    code, found = printed(capsys, old, slower, *QUICK, "-o", tmp_path / "kept")
     (row,) = found.rows
     assert (code, row.outcome) == (1, "slower")
     assert row.compute is not None
@@ -60,6 +65,12 @@ def test_two_bundles_are_measured_interleaved(tmp_path: Path, capsys: pytest.Cap
     assert row.compute.interval[0] > 1
     assert 1.25 < row.compute.ratio < 1.35
     assert not (old / BENCH).exists()
+    kept = [load_bench(tmp_path / "kept" / side / BENCH) for side in ("old", "new")]
+    assert all(kept)
+    assert [each.rows[0].compute.p50_s for each in kept] == [row.compute.old, row.compute.new]  # type: ignore[union-attr]
+    assert (tmp_path / "kept" / "new" / TIMES).exists()
+    again, read = printed(capsys, tmp_path / "kept" / "old", tmp_path / "kept" / "new")
+    assert (again, read.interleaved) == (1, False)
 
 
 def test_a_bundle_is_the_same_as_itself(tmp_path: Path) -> None:

@@ -127,6 +127,17 @@ def test_what_was_not_measured_before_is_no_failure() -> None:
     assert compare_row(row(None), None, RULE).outcome == "skipped"
 
 
+def test_what_was_asked_for_by_name_must_be_there() -> None:
+    absent = replace(row(None), device="cuda", outcome="unavailable", reason="no GPU")
+    found = compare_row(absent, absent, RULE)
+    same = only(row(1.0), row(1.0, seed=2))
+    assert (found.outcome, found.reason) == ("unavailable", "unavailable: no GPU")
+    assert exit_code([found, same]) == 0
+    assert (
+        exit_code([found, same], devices=["gpu"]) == exit_code([found, same], runtimes=["onnxruntime"]) == 6
+    )
+
+
 def test_rows_are_in_the_old_order_and_new_ones_last() -> None:
     old = result(row(1.0, "onnx"), row(1.0, "tflite"))
     new = result(row(1.0, "tfjs"), row(1.0, "tflite"), row(1.0, "onnx"))

@@ -134,7 +134,10 @@ def test_a_limit_is_kept_by_the_worse_end_of_an_interval() -> None:
 def test_what_is_not_known_is_not_met() -> None:
     found = choose([timed("a", 1.0)], [judged("a", None)], parse(["p99_ms<5", "accuracy>0.9", "peak_mb<10"]))
     assert {check.outcome for check in found.rows[0].checks} == {"unknown"}
-    assert "p99_ms is not known: too few runs" in found.rows[0].reason
+    assert (
+        "p99_ms is not known: a p99 needs 662 runs, and 100 were timed; measure longer"
+        in found.rows[0].reason
+    )
     assert "accuracy is not known" in found.rows[0].reason
     assert found.recommended is None
 
