@@ -24,6 +24,9 @@ COLD_CHANGE = 0.5
 # In this order one of several decides for the row.
 WORST_FIRST: tuple[Outcome, ...] = ("slower", "unclear", "faster", "same")
 
+# What a row is of, and its threads.
+_Key = tuple[tuple[object, ...], int]
+
 
 @dataclass(frozen=True)
 class Rule:
@@ -42,9 +45,28 @@ def compare_results(old: BenchResult, new: BenchResult, rule: Rule, bundle: str 
     Raises UsageError where two rows of one side cannot be told apart.
     """
     apart = () if rule.across_machines else differences(old.machine, new.machine)
-    by_source = any(len({row.source for row in side.rows}) > 1 for side in (old, new))
-    before, now = _by_key(old.rows, by_source), _by_key(new.rows, by_source)
-    return [compare_row(before.get(key), now.get(key), rule, apart, bundle) for key in {**before, **now}]
+    return [compare_row(before, now, rule, apart, bundle) for before, now in matched(old.rows, new.rows)]
+
+
+def matched(
+    old: Sequence[BenchRow], new: Sequence[BenchRow]
+) -> list[tuple[BenchRow | None, BenchRow | None]]:
+    """Each old row with its new one, then the new ones that have no old one; at least one of a pair is there.
+
+    A row that was not opened does not know how many threads its runtime takes: it is that of any number, where only one
+    other is left.
+    """
+    by_source = any(len({row.source for row in side}) > 1 for side in (old, new))
+    before, now = _by_key(old, by_source), _by_key(new, by_source)
+    closed = {key: row for key, row in now.items() if key not in before and not row.versions}
+    pairs: list[tuple[BenchRow | None, BenchRow | None]] = []
+    for (place, threads), row in before.items():
+        found = now.pop((place, threads), None)
+        if found is None:
+            same = [key for key in closed if key[0] == place and key in now]
+            found = now.pop(same[0]) if len(same) == 1 else None
+        pairs.append((row, found))
+    return pairs + [(None, row) for row in now.values()]
 
 
 def compare_row(
@@ -89,16 +111,16 @@ def compare_row(
     )
 
 
-def _by_key(rows: Sequence[BenchRow], by_source: bool) -> dict[tuple[object, ...], BenchRow]:
-    found: dict[tuple[object, ...], BenchRow] = {}
+def _by_key(rows: Sequence[BenchRow], by_source: bool) -> dict[_Key, BenchRow]:
+    found: dict[_Key, BenchRow] = {}
     for row in rows:
-        where = (row.artifact, row.runtime, row.device, row.backend)
-        key = (row.source if by_source else "", *where, row.threads, row.batch, row.precision)
-        if key in found:
+        source = row.source if by_source else ""
+        place = (source, row.artifact, row.runtime, row.device, row.backend, row.batch, row.precision)
+        if (place, row.threads) in found:
             raise UsageError(
                 f"two rows are {bench_name(row)}: they come from different bundles. Compare these one by one."
             )
-        found[key] = row
+        found[place, row.threads] = row
     return found
 
 

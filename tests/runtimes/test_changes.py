@@ -158,6 +158,15 @@ def test_another_batch_thread_count_or_precision_is_another_row() -> None:
         assert [one.outcome for one in found] == ["missing", "new"]
 
 
+def test_a_row_that_was_never_opened_is_that_of_any_thread_count() -> None:
+    """TF.js takes one thread, which is known once it has been opened."""
+    old, closed = replace(row(1.0), threads=1), replace(row(None), versions={})
+    (found,) = compare_results(result(old), result(closed), RULE)
+    assert (found.outcome, found.reason) == ("failed", "crashed: signal 11")
+    several = result(old, replace(old, threads=4))
+    assert [one.outcome for one in compare_results(several, result(closed), RULE)] == ["failed", "missing"]
+
+
 def test_rows_that_cannot_be_told_apart_are_said() -> None:
     with pytest.raises(UsageError, match="two rows are torch/onnx/onnxruntime"):
         compare_results(result(row(1.0), row(2.0)), result(row(1.0)), RULE)
