@@ -18,8 +18,8 @@ from exporter.training.options import TrainOptions
 from runtimes.agreement import agreement
 from runtimes.bench import BenchOptions, bench, cases
 from runtimes.bundle import MANIFEST, Failure, open_bundle
+from runtimes.doubts import Doubt
 from runtimes.errors import UsageError
-from runtimes.machine import Doubt
 from runtimes.pool import Pool, cells
 from runtimes.report import report
 from runtimes.rows import BenchRow, VerifyRow, exit_code

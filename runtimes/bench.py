@@ -13,9 +13,9 @@ from runtimes.base import runtime
 from runtimes.batches import fixed_batch
 from runtimes.bundle import Bundle, open_bundle
 from runtimes.cases import Case, Measured, Plan
+from runtimes.doubts import Doubt
 from runtimes.errors import UsageError
 from runtimes.files import make_folder
-from runtimes.machine import Doubt
 from runtimes.measure import OnStep, measure
 from runtimes.pool import Cell, cells
 from runtimes.rows import (

@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
-from runtimes.machine import Doubt
+from runtimes.doubts import Doubt
 from runtimes.process import cpu_seconds
 
 # The share of one core that all that wait may use together, while one is measured.

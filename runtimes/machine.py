@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from importlib import metadata
 from pathlib import Path
 
-from runtimes.doubts import Doubt as Doubt
+from runtimes.doubts import Doubt
 from runtimes.environment import cpu, gpu
 from runtimes.environment.cgroup import quota_cores
 from runtimes.environment.counters import HOT_C

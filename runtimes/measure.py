@@ -22,9 +22,9 @@ from runtimes import environment, measure_child
 from runtimes.base import Array
 from runtimes.batches import fixed_batch
 from runtimes.cases import Case, Kind, Measured, Plan, swept_next, visits
+from runtimes.doubts import Doubt
 from runtimes.errors import FwexportError
 from runtimes.idle import Idleness
-from runtimes.machine import Doubt
 from runtimes.pool import Cell, Live
 from runtimes.process import with_descendants
 from runtimes.reference import REFERENCE, Reference, open_reference

@@ -10,11 +10,12 @@ from typing import Any, Literal, Protocol, TypeVar
 import msgspec
 
 from runtimes.bundle import Failure
+from runtimes.doubts import Doubt
 from runtimes.errors import UsageError
 from runtimes.explanation import Explanation
 from runtimes.files import write_atomically
 from runtimes.latency import Latency
-from runtimes.machine import Doubt, Machine, same
+from runtimes.machine import Machine, same
 
 SCHEMA = 2
 VERIFY = "verify.json"

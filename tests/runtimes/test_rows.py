@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from runtimes.doubts import Doubt
 from runtimes.errors import UsageError
-from runtimes.machine import Doubt, describe, same
+from runtimes.machine import describe, same
 from runtimes.rows import (
     SCHEMA,
     BenchRow,

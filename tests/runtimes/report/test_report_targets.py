@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import report_sample as sample
 
-from runtimes.machine import Doubt
+from runtimes.doubts import Doubt
 from runtimes.report import report
 from runtimes.rows import BenchResult, VerifyResult, save
 
