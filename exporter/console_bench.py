@@ -51,12 +51,13 @@ def places(rows: Sequence[BenchRow]) -> list[str]:
     """The runtime of each row, with its threads and precision where one artifact was measured with several."""
     named = [where(row) for row in rows]
     for detail in (lambda row: f"x{row.threads}", lambda row: row.precision):
-        keys = [(row.source, row.artifact, row.batch, name) for row, name in zip(rows, named, strict=True)]
-        found: dict[tuple[str, str, int, str], set[str]] = {}
+        keys = [(row.source, row.artifact, name) for row, name in zip(rows, named, strict=True)]
+        found: dict[tuple[tuple[str, str, str], int], set[str]] = {}
         for row, key in zip(rows, keys, strict=True):
-            found.setdefault(key, set()).add(detail(row))
+            found.setdefault((key, row.batch), set()).add(detail(row))
+        shared = {key for (key, _), words in found.items() if len(words) > 1}
         named = [
-            f"{name} {detail(row)}" if len(found[key]) > 1 else name
+            f"{name} {detail(row)}" if key in shared else name
             for row, key, name in zip(rows, keys, named, strict=True)
         ]
     return named

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from runtimes.latency import Latency
 from runtimes.report import units
 from runtimes.report.inputs import Inputs
-from runtimes.report.measured import Measured, batches
+from runtimes.report.measured import Measured
 
 LISTED = 3
 
 
 def fastest(rows: Sequence[Measured]) -> str:
-    """For each device the fastest row that passed, at its smallest and its largest batch size.
+    """For each device the fastest row that passed, at the smallest and the largest batch size that most rows have.
 
     Where the figures of several overlap none of them is called the fastest.
     """
@@ -25,7 +26,8 @@ def _fastest(rows: Sequence[Measured]) -> Iterator[str]:
     devices = list(dict.fromkeys(one.row.device for one in rows))
     for device in devices:
         here = [one for one in rows if one.row.device == device]
-        sizes = batches(here)
+        rows_of = Counter(one.row.batch for one in here)
+        sizes = sorted(batch for batch, count in rows_of.items() if 2 * count > max(rows_of.values()))
         for batch in dict.fromkeys((sizes[0], sizes[-1])):
             on = f" on {device}" if len(devices) > 1 else ""
             yield f"at batch {batch}{on} {_first([one for one in here if one.row.batch == batch])}"

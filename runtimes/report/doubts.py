@@ -20,7 +20,7 @@ MEANINGS: Mapping[Flag, str] = {
     "not warm": "its warm-up was cut short before the times had settled: figures of longer runs may be lower",
 }
 
-NAMED = 8  # the most rows that a flag is said to be of by name
+NAMED = 4  # the most rows that a flag is said to be of by name
 
 
 def of_the_machine(inputs: Inputs) -> Iterator[Block]:

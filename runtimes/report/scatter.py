@@ -135,19 +135,19 @@ def _scale(
     def at(value: float) -> float:
         return start + (turn(value) - first) / (last - first) * (end - start)
 
-    return at, tuple(Tick(f"{at(step):.1f}", f"{step:,g}") for step in steps)
+    # Over more than two decades the powers of ten are enough.
+    wide = log and steps[-1] > 100 * steps[0]
+    shown = [step for step in steps if not wide or math.log10(step).is_integer()]
+    return at, tuple(Tick(f"{at(step):.1f}", f"{step:,g}") for step in shown)
 
 
 def _log_steps(low: float, high: float) -> list[float]:
-    """Steps of 1, 2 and 5 that hold the values; over more than two decades the powers of ten and the ends alone."""
+    """Steps of 1, 2 and 5 that hold the values."""
     first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
-    every = [m * 10.0**power for power in range(first, last + 1) for m in (1, 2, 5)]
+    every = [float(f"{m}e{power}") for power in range(first, last + 1) for m in (1, 2, 5)]
     start = max(step for step in every if step <= low * (1 + 1e-9))
     end = min((step for step in every if step >= high * (1 - 1e-9)), default=every[-1])
-    held = [step for step in every if start <= step <= end]
-    if end / start <= 100:
-        return held
-    return [step for step in held if step in (start, end) or math.log10(step).is_integer()]
+    return [step for step in every if start <= step <= end]
 
 
 def _dot(

@@ -87,6 +87,8 @@ def test_threads_and_precision_show_where_they_differ(capsys: pytest.CaptureFixt
     out, _ = shown(capsys, ROW, replace(ROW, precision="tf32"))
     assert "x2" not in out
     assert "keras/torchscript torchscript tf32" in out
+    out, _ = shown(capsys, ROW, replace(ROW, threads=1), replace(ROW, batch=64))
+    assert cells(out, " 64 ")[1:4] == ["torchscript", "x2", "64"]
     out, _ = shown(capsys, ROW, replace(ROW, artifact="tfjs", threads=1))
     assert "x1" not in out
 

@@ -71,6 +71,15 @@ def test_many_are_counted_and_an_interval_may_be_missing() -> None:
     assert "none is the fastest" in fastest([measured(1.0, verdict="mismatch")])
 
 
+def test_none_is_the_fastest_at_a_batch_that_few_have() -> None:
+    """A sweep goes on for those rows only that still gain from it."""
+    rows = [measured(p50, batch=batch) for batch in (1, 2) for p50 in (1.0, 2.0)]
+    said = fastest([*rows, measured(8.0, batch=64)])
+    assert "at batch 1 " in said
+    assert "at batch 2 " in said
+    assert "64" not in said
+
+
 def test_each_device_has_a_fastest_by_what_its_caller_waits_for() -> None:
     slow, quick = sample.latency(9.0), sample.latency(0.2)
     gpu = measured(0.1, device="cuda", end_to_end=slow, artifact="copies much")
