@@ -25,7 +25,7 @@ WEIGHTS = np.random.default_rng(0).normal(size=(16, 3)).astype(np.float32)
 class _Source(Session):
     """What the fake runtime computes, in the variant's precision."""
 
-    inputs, outputs, device_proof, threads = (IMAGE,), (LOGITS,), "cpu", 1
+    inputs, outputs, threads = (IMAGE,), (LOGITS,), 1
 
     def __init__(self, variant: Variant) -> None:
         self.precision = variant.precision

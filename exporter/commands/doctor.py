@@ -23,6 +23,7 @@ def command() -> int:
     from runtimes import environment, machine
 
     found, watching = machine.describe(), environment.watch()
+    watching.look()
     for line in _machine(found):
         click.echo(line)
     asked = [(name, device) for name in adapters.names() for device in adapters.runtime(name).DEVICES]

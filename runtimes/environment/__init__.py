@@ -31,7 +31,10 @@ class Watch:
         self._before = counters.read(root)
 
     def look(self) -> None:
-        """Read the GPUs while they still have the clocks of their work: right after a measurement on one."""
+        """Read the GPUs while they still have the clocks of their work: right after a measurement on one.
+
+        A watch that has never looked says nothing of them.
+        """
         if self._has_gpus:
             self._looks += gpu.gpus()
 
@@ -48,11 +51,9 @@ class Watch:
     def doubts(self) -> tuple[Doubt, ...]:
         """What happened since this watch began that makes the figures doubtful."""
         after = counters.read(self._root)
-        return (
-            *counters.doubts(self._before, replace(after, own_s=after.own_s + self._ended_s)),
-            *self._gpu_doubts,
-            *gpu.doubts_during(self._looks),
-        )
+        own_s = after.own_s + self._ended_s
+        of_gpus = (*self._gpu_doubts, *gpu.doubts_during(self._looks)) if self._looks else ()
+        return (*counters.doubts(self._before, replace(after, own_s=own_s)), *of_gpus)
 
 
 def watch(root: Path = Path("/")) -> Watch:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
+from runtimes import environment, machine
 from runtimes.environment import gpu
 from runtimes.environment.gpu import Gpu, Process, parse_gpus, parse_processes
 
@@ -146,6 +149,38 @@ def test_a_gpu_that_others_use_is_a_doubt_and_our_own_process_is_none() -> None:
 
 def test_a_driver_that_starts_with_the_first_process_is_a_doubt_about_loading() -> None:
     assert [kind for kind, _ in before(parsed(MIG))] == ["gpu-persistence"]
+
+
+SMI = """#!/bin/sh
+case "$1" in
+  --query-gpu=*) echo "{gpu}" ;;
+  --query-compute-apps=*) echo "GPU-01c2, 1, /usr/bin/python3, 900" ;;
+esac
+"""
+
+
+@pytest.fixture
+def driver(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A machine with one hot GPU that another process uses, as far as ``nvidia-smi`` tells."""
+    tool = tmp_path / "nvidia-smi"
+    tool.write_text(SMI.format(gpu=LAPTOP))
+    tool.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    gpu.known.cache_clear()
+    yield
+    gpu.known.cache_clear()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="nvidia-smi is a shell script here")
+@pytest.mark.usefixtures("driver")
+def test_a_watch_speaks_of_gpus_when_something_was_measured_on_one() -> None:
+    assert machine.describe().gpus == ("NVIDIA GeForce GTX 1050",)
+    assert machine.describe().graphics[0].driver == "470.223.02"
+    watching = environment.watch()
+    assert not [doubt for doubt in watching.doubts() if doubt.kind.startswith("gpu")]
+    watching.look()
+    kinds = {doubt.kind for doubt in watching.doubts()}
+    assert kinds >= {"gpu-shared", "gpu-persistence", "gpu-throttled", "gpu-clocks"}
 
 
 def during(*looks: Gpu) -> list[tuple[str, str]]:
