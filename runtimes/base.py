@@ -151,15 +151,15 @@ class Runtime(Protocol):
 
 
 def lacks_precision(runtime: Runtime, device: str, precision: str) -> str | None:
-    """Why this runtime does not compute in this precision on this device; None where it does."""
+    """In what this runtime computes on this device and why not in this precision, in words; None where it does."""
     if precision not in runtime.PRECISIONS:
-        return f"it computes in {', '.join(runtime.PRECISIONS)}, and not in {precision}"
+        return f"{', '.join(runtime.PRECISIONS)}, not in {precision}. Leave --precision out."
     if precision == "tf32":
         if device == "cpu":
-            return "tf32 is a way in which NVIDIA GPUs multiply; a CPU computes in float32: ask for --device cuda too"
+            return "float32 on a CPU: tf32 is a way in which NVIDIA GPUs multiply. Ask for --device cuda."
         able = [found.compute_capability for found in gpu.known() if found.compute_capability]
         if able and max(able) < TF32_CAPABILITY:
-            return f"tf32 needs a GPU of compute capability {TF32_CAPABILITY:g} (Ampere); this machine has {max(able):g}"
+            return f"float32 on this GPU: tf32 needs compute capability {TF32_CAPABILITY:g} (Ampere), and it has {max(able):g}"
     return None
 
 

@@ -60,13 +60,11 @@ def open_session(
     Raises UnavailableError or NotAModelError.
     """
     adapter = runtime(name)
-    if options.precision not in adapter.PRECISIONS:
-        raise UnavailableError(
-            f"{name} computes in {', '.join(adapter.PRECISIONS)}, not in {options.precision}. Leave --precision out."
-        )
+    lacks = lacks_precision(adapter, device, options.precision)
+    if lacks:
+        raise UnavailableError(f"{name} computes in {lacks}")
     begin = time.perf_counter()
-    reason = lacks_precision(adapter, device, options.precision)
-    reason = reason or adapter.check(device)  # which imports the library, for a GPU
+    reason = adapter.check(device)  # which imports the library, for a GPU
     if reason:
         raise UnavailableError(reason)
     found = adapter.versions()

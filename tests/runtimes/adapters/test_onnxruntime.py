@@ -110,7 +110,10 @@ def test_what_runs_on_a_gpu_is_proven_by_its_profile_once_it_ran(worker: Worker,
 
 
 def test_tf32_on_a_cpu_is_refused_with_the_reason(worker: Worker, graph: Path) -> None:
-    with pytest.raises(UnavailableError, match="tf32 is a way in which NVIDIA GPUs multiply"):
+    with pytest.raises(
+        UnavailableError,
+        match="onnxruntime computes in float32 on a CPU: tf32 is a way in which NVIDIA GPUs multiply",
+    ):
         worker.call(
             session_child.open_session, "onnxruntime", graph, "cpu", SessionOptions("cpu", precision="tf32")
         )
