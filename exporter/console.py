@@ -82,8 +82,10 @@ class Stage:
             stderr.print(f"{self._name}: {what}", markup=False)
 
     def describe(self, what: str) -> None:
-        """What goes on, for a terminal alone: no step of its own."""
+        """What goes on, and is no step of its own: beside the bar on a terminal, else a line."""
         self._bars.update(self._task, description=f"{self._name}: {what}")
+        if not (self._quiet or stderr.is_terminal):
+            stderr.print(f"{self._name}: {what}", markup=False)
 
     def expect(self, more: int) -> None:
         """That many more steps will come."""

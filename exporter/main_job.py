@@ -16,13 +16,13 @@ from exporter.source_kind import Given
 from exporter.train import train
 from exporter.training.options import TrainOptions
 from runtimes.agreement import agreement
-from runtimes.bench import BenchOptions, bench, cases
+from runtimes.bench import BenchOptions, bench_together, cases
 from runtimes.bundle import MANIFEST, Failure, open_bundle
 from runtimes.doubts import Doubt
 from runtimes.errors import UsageError
 from runtimes.pool import Pool, cells
 from runtimes.report import report
-from runtimes.rows import BenchRow, VerifyRow, exit_code
+from runtimes.rows import BenchRow, VerifyRow, exit_code, joined
 from runtimes.verify import VerifyOptions, verify
 
 
@@ -75,7 +75,7 @@ def run(job: Job, steps: Steps) -> Done:
     failures = _write_bundles(job, targets, steps)
     verified: list[VerifyRow] = []
     measured: list[BenchRow] = []
-    doubts: list[Doubt] = []
+    doubts: tuple[Doubt, ...] = ()
     with steps.stage("verify") as stage, Pool() as pool:
         whole = [target for target in targets.values() if open_bundle(target).manifest.artifacts]
         stage.expect(sum(len(cells(open_bundle(target))) for target in whole))
@@ -86,19 +86,18 @@ def run(job: Job, steps: Steps) -> Done:
         options = BenchOptions(time=job.time)
         with steps.stage("bench") as stage:
             stage.expect(sum(len(cases(open_bundle(target), options)) for target in whole))
-            for target in whole:
-                timed = bench(
-                    target,
-                    options,
-                    lambda row: stage.step(f"{_name(row)}, batch {row.batch}"),
-                    stage.describe,
-                )
-                measured += timed.rows
-                doubts += timed.every_doubt
+            timed = bench_together(
+                {target: target for target in whole},
+                options,
+                lambda row: stage.step(f"{_name(row)}, batch {row.batch}"),
+                stage.describe,
+            )
+            measured = [row for result in timed.values() for row in result.rows]
+            doubts = joined(list(timed.values())).doubts if timed else ()
     with steps.stage("report"):
         agreement(job.out)
         written = report(job.out)
-    return Done(tuple(verified), tuple(measured), failures, written.html, job.formats, tuple(doubts))
+    return Done(tuple(verified), tuple(measured), failures, written.html, job.formats, doubts)
 
 
 def _write_bundles(job: Job, targets: dict[str, Path], steps: Steps) -> tuple[Failure, ...]:

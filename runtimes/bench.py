@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
+
+import psutil
 
 from runtimes import latency, machine, times
 from runtimes.base import runtime
@@ -16,6 +18,7 @@ from runtimes.cases import Case, Measured, Plan
 from runtimes.doubts import Doubt
 from runtimes.errors import UsageError
 from runtimes.files import make_folder
+from runtimes.machine import Machine
 from runtimes.measure import OnStep, measure
 from runtimes.pool import Cell, cells
 from runtimes.rows import (
@@ -37,6 +40,8 @@ from runtimes.verdicts import outcome_of
 SECONDS = {"quick": 1.0, "default": 10.0, "full": 60.0}
 ROUNDS = {"quick": 5, "default": 10, "full": 10}
 BATCHES = (1, 32)
+# The memory that a child takes, on average over the runtimes: TensorFlow's 700 MB, TF Lite's 60.
+CHILD_BYTES = 400 << 20
 
 OnRow = Callable[[BenchRow], None]
 
@@ -69,37 +74,92 @@ def bench(
     The result has the rows of this run; the file keeps those of an earlier, wider run on this machine too, and so does
     ``times.npz`` with the raw times.
     """
-    planned = plan(options)
-    bundle = open_bundle(folder)
-    out = make_folder(options.out or folder)
-    state = machine.describe()
-    verdicts = rows_before(out / VERIFY, load_verify, state) or rows_before(
-        folder / VERIFY, load_verify, state
-    )
-    kept = rows_before(out / BENCH, load_bench, state)
-    created = datetime.now(UTC).isoformat(timespec="seconds")
-    chosen = cases(bundle, options)
-    done: list[tuple[Measured, BenchRow]] = []
+    return bench_together({folder: options.out or folder}, options, on_row, on_step)[folder]
 
-    def result(rows: Iterable[BenchRow], doubts: tuple[Doubt, ...] = ()) -> BenchResult:
-        return BenchResult(SCHEMA, created, state, options.time, tuple(rows), doubts=doubts)
 
-    def fresh() -> list[BenchRow]:
-        return [row for _, row in sorted(done, key=lambda each: _position(each[0].case, chosen))]
+def bench_together(
+    places: Mapping[Path, Path],
+    options: BenchOptions,
+    on_row: OnRow | None = None,
+    on_step: OnStep | None = None,
+) -> dict[Path, BenchResult]:
+    """The same of several bundles, in the same rounds as far as memory holds their children.
+
+    ``places`` says of the folder of each where its results go.
+    """
+    planned, state = plan(options), machine.describe()
+    runs = {folder: _BundleRun(folder, out, options, state) for folder, out in places.items()}
 
     def finish(item: Measured) -> None:
-        done.append((item, row(item, verdicts)))
-        save(out / BENCH, result(merged(kept, fresh(), bundle.manifest.checksums)))
+        found = runs[item.case.cell.folder].add(item)
         if on_row:
-            on_row(done[-1][1])
+            on_row(found)
 
-    try:
-        _, doubts = measure(chosen, planned, finish, on_step)
-    finally:
-        every = merged(kept, fresh(), bundle.manifest.checksums)
-        save_times(out / times.TIMES, done, every)
-    save(out / BENCH, result(every, doubts))
-    return result(fresh(), doubts)
+    found: dict[Path, BenchResult] = {}
+    children = {folder: len({case.kind for case in run.cases}) for folder, run in runs.items()}
+    for group in grouped(children, psutil.virtual_memory().available // CHILD_BYTES):
+        try:
+            _, doubts = measure(
+                [case for each in group for case in runs[each].cases], planned, finish, on_step
+            )
+        finally:
+            for each in group:
+                runs[each].save_times()
+        found |= {each: runs[each].end(doubts) for each in group}
+    return found
+
+
+def grouped(children: Mapping[Path, int], room: int) -> list[list[Path]]:
+    """The bundles in their order, together with those before as long as there is room for all their children."""
+    groups: list[list[Path]] = []
+    taken = 0
+    for folder, count in children.items():
+        if not groups or taken + count > room:
+            groups.append([])
+            taken = 0
+        groups[-1].append(folder)
+        taken += count
+    return groups
+
+
+class _BundleRun:
+    """The rows of one bundle while they come, beside those of an earlier run."""
+
+    def __init__(self, folder: Path, out: Path, options: BenchOptions, state: Machine) -> None:
+        bundle = open_bundle(folder)
+        self.cases = cases(bundle, options)
+        self._out = make_folder(out)
+        self._empty = BenchResult(
+            SCHEMA, datetime.now(UTC).isoformat(timespec="seconds"), state, options.time, ()
+        )
+        self._checksums = bundle.manifest.checksums
+        self._verdicts = rows_before(out / VERIFY, load_verify, state) or rows_before(
+            folder / VERIFY, load_verify, state
+        )
+        self._kept = rows_before(out / BENCH, load_bench, state)
+        self._done: list[tuple[Measured, BenchRow]] = []
+
+    def add(self, item: Measured) -> BenchRow:
+        """A row that is done, saved with those before it."""
+        self._done.append((item, row(item, self._verdicts)))
+        save(self._out / BENCH, replace(self._empty, rows=self._every()))
+        return self._done[-1][1]
+
+    def save_times(self) -> None:
+        """The raw times of all rows that are done."""
+        if self._done:
+            save_times(self._out / times.TIMES, self._done, self._every())
+
+    def end(self, doubts: tuple[Doubt, ...]) -> BenchResult:
+        """The rows of this run; all of them are saved, with what was doubtful."""
+        save(self._out / BENCH, replace(self._empty, rows=self._every(), doubts=doubts))
+        return replace(self._empty, rows=tuple(self._fresh()), doubts=doubts)
+
+    def _fresh(self) -> list[BenchRow]:
+        return [each for _, each in sorted(self._done, key=lambda pair: _position(pair[0].case, self.cases))]
+
+    def _every(self) -> tuple[BenchRow, ...]:
+        return merged(self._kept, self._fresh(), self._checksums)
 
 
 def plan(options: BenchOptions) -> Plan:

@@ -167,7 +167,11 @@ class _Run:
         return child if child.live.worker.alive else self._open(kind)
 
     def _waiting(self, but: Kind) -> dict[str, tuple[int, ...]]:
-        return {kind.label: child.pids for kind, child in self._live.items() if kind != but}
+        waiting: dict[str, tuple[int, ...]] = {}
+        for kind, child in self._live.items():
+            if kind != but:  # bundles of one framework have the same names
+                waiting[kind.label] = (*waiting.get(kind.label, ()), *child.pids)
+        return waiting
 
     def _samples(self, cell: Cell, batch: int | None = None) -> dict[str, Array]:
         """The real samples, as the artifact takes them: all, or a batch of them, repeated where it is larger."""

@@ -79,14 +79,14 @@ def cell_name(row: VerifyRow) -> str:
 class BenchRow:
     """The latency of one cell: one artifact, runtime, device, thread count, precision and batch. Seconds and bytes.
 
-    ``import_s`` is the runtime's own library, ``load_s`` the artifact, ``first_s`` the first run, of one sample, in a
-    process that has done nothing else; medians where ``processes`` is more than one. ``compute`` is the steady state
-    with the inputs where the device reads them; ``end_to_end``, on a GPU, from host arrays to host arrays. ``warmup_s``
-    came before it. ``throughput_per_s`` is samples per second of ``compute``. ``loaded_rss_bytes`` is the most memory that
-    the process held from the import of the library until the artifact was loaded, ``peak_rss_bytes`` while this batch
-    warmed up, ``added_rss_bytes`` the latter less what it held once the library was imported. ``settings`` are those of
-    the runtime that shape its speed, as they were set. ``verdict`` is the outcome of the same artifact in
-    ``verify.json``, or "not verified".
+    ``import_s`` is the runtime's own library, ``load_s`` the artifact, ``first_s`` the first run, of one sample or of
+    the file's one batch, in a process that has done nothing else; medians where ``processes`` is more than one.
+    ``compute`` is the steady state with the inputs where the device reads them; ``end_to_end``, on a GPU, from host
+    arrays to host arrays. ``warmup_s`` came before it. ``throughput_per_s`` is samples per second of ``compute``.
+    ``loaded_rss_bytes`` is the most memory that the process held from the import of the library until the artifact
+    was loaded, ``peak_rss_bytes`` while this batch warmed up, ``added_rss_bytes`` the latter less what it held once
+    the library was imported. ``settings`` are those of the runtime that shape its speed, as they were set.
+    ``verdict`` is the outcome of the same artifact in ``verify.json``, or "not verified".
     """
 
     source: str

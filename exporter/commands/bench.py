@@ -97,17 +97,14 @@ def _bundles(
     folder: Path, out: Path | None, chosen: BenchOptions, stage: Stage
 ) -> Iterator[tuple[Path, Path, BenchResult]]:
     """Each bundle in ``folder``, where its results are written, and its results."""
-    from runtimes.bench import bench
+    from runtimes.bench import bench_together
     from runtimes.bundle import find_bundles
 
-    for bundle in find_bundles(folder):
-        place = bundle.folder
-        if out is not None:
-            place = out / bundle.folder.name if bundle.folder != folder else out
-        result = bench(
-            bundle.folder, replace(chosen, out=place), lambda row: stage.step(_name(row)), stage.describe
-        )
-        yield bundle.folder, place, result
+    folders = [bundle.folder for bundle in find_bundles(folder)]
+    places = {each: each if out is None else out if each == folder else out / each.name for each in folders}
+    found = bench_together(places, chosen, lambda row: stage.step(_name(row)), stage.describe)
+    for each, result in found.items():
+        yield each, places[each], result
 
 
 def _judge(

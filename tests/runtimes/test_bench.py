@@ -14,7 +14,7 @@ import pytest
 
 from exporter.cli import cli
 from runtimes import times
-from runtimes.bench import BenchOptions, bench, cases, verdict_of
+from runtimes.bench import BenchOptions, bench, bench_together, cases, grouped, verdict_of
 from runtimes.bundle import open_bundle
 from runtimes.errors import UsageError
 from runtimes.pool import cells
@@ -58,8 +58,8 @@ def test_a_row_has_every_figure_and_its_raw_times(bundle: Path) -> None:
         assert raw is not None
         assert [len(rounds) for rounds in raw] == [3]
         assert sum(len(one) for one in raw[0]) == row.compute.n
-        medians = tuple(float(np.sort(one)[(len(one) - 1) // 2]) / 1e9 for one in raw[0])
-        assert row.compute.rounds_p50_s == (medians,)
+        medians = [float(np.median(one)) / 1e9 for one in raw[0]]
+        assert list(row.compute.rounds_p50_s[0]) == pytest.approx(medians)
 
 
 def test_rows_and_times_of_an_earlier_run_stay(bundle: Path) -> None:
@@ -96,6 +96,27 @@ def test_an_interruption_leaves_the_rows_that_were_done_with_their_times(bundle:
     (row,) = saved.rows
     assert times.load(bundle / times.TIMES, times.name(row)) is not None
     assert psutil.Process().children() == before
+
+
+def test_bundles_are_measured_in_the_same_rounds(tmp_path: Path) -> None:
+    folders = [fake_bundle(tmp_path / name, seconds=0.0005) for name in ("a", "b")]
+    told: list[str] = []
+    found = bench_together(
+        {folder: folder for folder in folders}, replace(QUICK, batches=(1,)), on_step=told.append
+    )
+    assert [step for step in told if step.startswith("round")] == [f"round {n} of 3" for n in (1, 2, 3)]
+    for folder in folders:
+        assert load_bench(folder / "bench.json") == found[folder]
+        (row,) = found[folder].rows
+        assert times.load(folder / times.TIMES, times.name(row)) is not None
+
+
+def test_bundles_whose_children_do_not_fit_are_measured_one_after_another() -> None:
+    a, b, c = map(Path, "abc")
+    assert grouped({a: 7, b: 7, c: 7}, 40) == [[a, b, c]]
+    assert grouped({a: 7, b: 7, c: 7}, 15) == [[a, b], [c]]
+    assert grouped({a: 7, b: 7, c: 7}, 3) == [[a], [b], [c]]
+    assert grouped({}, 3) == []
 
 
 def test_strict_ends_with_3_when_a_timing_was_not_stable(tmp_path: Path) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import random
 import shutil
+import subprocess
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -18,7 +20,7 @@ from runtimes.cases import SWEEP_UP_TO, Case, Measured, Plan, swept_next, visits
 from runtimes.doubts import Doubt
 from runtimes.measure import measure
 from runtimes.pool import Cell, cells
-from runtimes.process import cpu_seconds, peak_rss_bytes, reset_peak_rss
+from runtimes.process import cpu_seconds, peak_rss_bytes, reset_peak_rss, with_descendants
 from tests.fake_bundle import fake_bundle, fake_runtime
 
 __all__ = ["fake_runtime"]
@@ -175,6 +177,13 @@ def test_memory_is_that_of_what_came_after_the_reset() -> None:
     if not reset_peak_rss():
         pytest.skip("this system does not let a process reset its VmHWM")
     assert peak_rss_bytes() < high - 40_000_000
+
+
+def test_a_child_and_what_it_started_are_watched_together() -> None:
+    with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"]) as sleeper:
+        assert set(with_descendants(os.getpid())) >= {os.getpid(), sleeper.pid}
+        sleeper.kill()
+    assert with_descendants(sleeper.pid) == (sleeper.pid,)
 
 
 def test_the_clock_of_another_process_counts_its_work_alone() -> None:
