@@ -222,6 +222,8 @@ def child_environment(env: Mapping[str, str | None]) -> dict[str, str]:
         # OpenMP threads that spin at a barrier for as long as they like starve each other when another process
         # wants a core: 140 ms for a run of 7. This bound cost nothing on a quiet machine.
         "GOMP_SPINCOUNT": os.environ.get("GOMP_SPINCOUNT", "10000"),
+        # Intel's OpenMP, which some builds of PyTorch have: its threads would spin for 200 ms after each run.
+        "KMP_BLOCKTIME": os.environ.get("KMP_BLOCKTIME", "1"),
     }
     return {key: value for key, value in {**base, **env}.items() if value is not None}
 

@@ -152,7 +152,7 @@ def _settings(kind: str) -> dict[str, str]:
         "num_threads": torch.get_num_threads(),
         "num_interop_threads": torch.get_num_interop_threads(),
         "mkldnn.enabled": torch.backends.mkldnn.enabled,
-        "GOMP_SPINCOUNT": os.environ.get("GOMP_SPINCOUNT", ""),
+        **{name: os.environ[name] for name in ("GOMP_SPINCOUNT", "KMP_BLOCKTIME") if name in os.environ},
     }
     if kind == "cuda":
         found |= {

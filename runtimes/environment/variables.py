@@ -51,7 +51,7 @@ _OFF = ("", "0", "false")
 
 _EFFECTS: Mapping[str, _Effect] = {
     "OMP_WAIT_POLICY": _Effect(_SPINS, ("", "passive")),
-    "KMP_BLOCKTIME": _Effect(_SPINS, ("", "0")),
+    "KMP_BLOCKTIME": _Effect(_SPINS, ("", "0", "1")),
     "OMP_DYNAMIC": _Effect("the number of threads is no longer the one asked for", _OFF),
     "OMP_THREAD_LIMIT": _Effect("the number of threads may be less than the one asked for"),
     "ATEN_CPU_CAPABILITY": _Effect(_NARROWS),

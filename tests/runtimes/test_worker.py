@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from runtimes.bundle import TensorSpec
-from runtimes.client import ChildFailed, InProcess, Worker
+from runtimes.client import ChildFailed, InProcess, Worker, child_environment
 from runtimes.errors import OutputError, UnavailableError, WorkerCrashed, WorkerTimeout
 from runtimes.wire import Wire
 
@@ -154,3 +154,15 @@ def test_a_busy_child_ends_with_a_parent_that_was_killed() -> None:
         assert Path(f"/proc/{child}").exists()
         parent.kill()
     assert gone(child)
+
+
+def test_children_are_told_not_to_spin_and_a_person_may_say_otherwise(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in ("GOMP_SPINCOUNT", "KMP_BLOCKTIME"):
+        monkeypatch.delenv(name, raising=False)
+    quiet = child_environment({})
+    assert (quiet["GOMP_SPINCOUNT"], quiet["KMP_BLOCKTIME"]) == ("10000", "1")
+    monkeypatch.setenv("KMP_BLOCKTIME", "200")
+    assert child_environment({})["KMP_BLOCKTIME"] == "200"
+    assert "KMP_BLOCKTIME" not in child_environment({"KMP_BLOCKTIME": None})
