@@ -13,7 +13,6 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import cache
 from typing import ParamSpec, TypeVar
 
 import numpy as np
@@ -27,7 +26,7 @@ from runtimes.errors import FwexportError
 from runtimes.idle import Idleness
 from runtimes.pool import Cell, Live
 from runtimes.process import with_descendants
-from runtimes.reference import REFERENCE, Reference, open_reference
+from runtimes.reference import REFERENCE, open_reference
 from runtimes.verdicts import feeds
 
 P = ParamSpec("P")
@@ -48,6 +47,7 @@ def measure(
 
     ``on_case`` is told of each as soon as it is done, ``on_step`` what goes on meanwhile. With ``plan.sweep`` each child
     is also asked for batches of 1, 2, 4 and so on until a doubling gains less than 5 % throughput; they become cases.
+    Raises UsageError where a bundle has no samples to run.
     """
     run = _Run(plan, cases, on_case or _ignore, on_step or _ignore)
     for number in range(plan.processes):
@@ -65,7 +65,8 @@ class _Run:
         self._plan, self._on_case, self._on_step = plan, on_case, on_step
         self._order = random.Random(plan.seed)
         self._live: dict[Kind, _Child] = {}
-        self._reference = cache(lambda folder: open_reference(folder / REFERENCE))
+        folders = {case.cell.folder for case in cases}
+        self._references = {folder: open_reference(folder / REFERENCE) for folder in folders}
 
     def process(self, number: int) -> None:
         """The cold starts, the warm-ups and the rounds of one process number."""
@@ -175,7 +176,7 @@ class _Run:
 
     def _samples(self, cell: Cell, batch: int | None = None) -> dict[str, Array]:
         """The real samples, as the artifact takes them: all, or a batch of them, repeated where it is larger."""
-        reference: Reference = self._reference(cell.folder)
+        reference = self._references[cell.folder]
         real = np.flatnonzero(reference.roles != "sentinel")
         rows = real if batch is None else real[np.arange(batch) % len(real)]
         chosen = {name: array[rows] for name, array in reference.inputs.items()}

@@ -169,6 +169,21 @@ def test_a_time_that_is_none_is_refused(bundle: Path) -> None:
         bench(bundle, BenchOptions(time="long"))
 
 
+def test_a_bundle_without_its_samples_is_refused_before_anything_starts(bundle: Path) -> None:
+    (bundle / "reference.npz").unlink()
+    told: list[str] = []
+    with pytest.raises(UsageError, match=r"reference\.npz is missing"):
+        bench(bundle, QUICK, on_step=told.append)
+    assert told == []
+
+
+def test_a_file_that_was_changed_is_never_opened(bundle: Path) -> None:
+    (bundle / "model.fake").write_text("{}")
+    found = bench(bundle, QUICK)
+    assert [row.outcome for row in found.rows] == ["failed", "failed"]
+    assert exit_code(found.rows) == 1
+
+
 def test_a_verdict_counts_only_for_the_same_version_of_the_runtime(bundle: Path) -> None:
     (cell,) = cells(open_bundle(bundle), devices=("cpu",))
     row = VerifyRow("torch", "fake", "fake", "cpu", "fake", "passed", artifact_sha256=cell.described.sha256)
