@@ -116,6 +116,9 @@ def _notes(old: BenchResult, new: BenchResult, interleaved: bool) -> Iterator[st
     if min((row.processes for side in (old, new) for row in side.rows if row.compute), default=2) == 1:
         apart = "" if interleaved else f": only changes beyond {UNSEEN:.0%} count"
         yield f"one process measured each row, so how much two processes differ was not seen{apart}"
+    sources = [", ".join(dict.fromkeys(row.source for row in side.rows)) for side in (old, new)]
+    if all(sources) and sources[0] != sources[1]:
+        yield f"the old rows are of {sources[0]}, the new ones of {sources[1]}"
     if old.time != new.time:
         yield f"the old side was measured with --time {old.time}, the new one with --time {new.time}"
     for difference in differences(old.machine, new.machine):

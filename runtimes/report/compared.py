@@ -68,8 +68,8 @@ def names(rows: Sequence[CompareRow]) -> list[str]:
 
 
 def label(row: CompareRow) -> str:
-    """The bundle, where there are several; else the source, of both sides where they differ."""
-    return row.bundle or " -> ".join(dict.fromkeys(filter(None, (row.old_source, row.new_source))))
+    """The bundle, where there are several; else the source."""
+    return row.bundle or row.new_source or row.old_source
 
 
 def scopes(row: CompareRow) -> Iterator[tuple[str, Change | None]]:
@@ -87,8 +87,12 @@ def figures(row: CompareRow, change: Change | None) -> tuple[str, str, str, str]
         units.milliseconds(seconds) + ("~" if flags else "")
         for seconds, flags in ((change.old, row.old_flags), (change.new, row.new_flags))
     )
-    interval = f"{change.interval[0]:.3f} to {change.interval[1]:.3f}" if change.interval else ""
-    return old, new, f"{change.ratio:.3f}", interval
+    return old, new, _ratio(change.ratio), " to ".join(map(_ratio, change.interval or ()))
+
+
+def _ratio(value: float) -> str:
+    """Three decimals; of a factor of ten and more, three digits."""
+    return f"{value:.3f}" if 0.1 <= value < 10 else units.significant(value)
 
 
 def reasons(result: CompareResult) -> list[str]:
