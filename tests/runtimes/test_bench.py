@@ -133,6 +133,33 @@ def test_strict_ends_with_3_when_a_timing_was_not_stable(tmp_path: Path) -> None
     assert cli([*asked, "--rounds", "4", "--strict"], standalone_mode=False) == 3
 
 
+def test_a_gpu_that_was_asked_for_is_measured_or_exit_6(
+    bundle: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked = [
+        "bench",
+        str(bundle),
+        "--time",
+        "quick",
+        "--rounds",
+        "1",
+        "--batch",
+        "1",
+        "--device",
+        "gpu",
+        "--json",
+    ]
+    assert cli(asked, standalone_mode=False) == 6
+    assert [row["outcome"] for row in json.loads(capsys.readouterr().out)["rows"]] == ["unavailable"]
+    monkeypatch.setenv("FWEXPORT_FAKE_GPU", "1")
+    assert cli(asked, standalone_mode=False) == 0
+    (row,) = json.loads(capsys.readouterr().out)["rows"]
+    assert (row["device"], row["outcome"]) == ("gpu", "passed")
+    both = times.load(bundle / times.TIMES, "torch/fake/fake/gpu/fake/threads 2/batch 1/float32/end_to_end")
+    assert both is not None
+    assert sum(map(len, both[0])) == row["end_to_end"]["n"]
+
+
 def test_lists_may_be_written_with_commas(bundle: Path, capsys: pytest.CaptureFixture[str]) -> None:
     asked = [
         "bench",
