@@ -133,7 +133,7 @@ def _without_times(old: BenchRow | None, new: BenchRow | None) -> tuple[Outcome,
         absent = new is not None and new.outcome == "unavailable"
         return ("unavailable" if absent else "skipped", ended) if ended or new is None else ("new", "")
     if new is None:
-        return "missing", "it was measured before and is not there now"
+        return "missing", "the new side does not have it"
     return ("missing" if new.outcome == "unavailable" else "failed"), ended
 
 
