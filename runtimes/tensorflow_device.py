@@ -116,12 +116,12 @@ def keep_graphs(device: str) -> None:
         _context().enable_graph_collection()
 
 
-def prove(tensor: Any, device: str) -> str:
-    """Where this output was computed, as it says itself, and on a GPU every node before it.
+def prove(found: str, device: str) -> str:
+    """That an output which names ``found`` as its device was computed on this one, and on a GPU every node before it.
 
     Raises UnavailableError when that is another device, with the nodes that were computed there.
     """
-    found, where = str(tensor.device), device_name(device)[1:]
+    where = device_name(device)[1:]
     if not found.endswith(where):
         raise UnavailableError(
             f"asked TensorFlow for {device}, and it computed on {found or 'no named device'}"

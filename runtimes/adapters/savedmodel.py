@@ -81,17 +81,20 @@ class _Session(Session):
             version, self._loaded, self._function = _read(path)
         self.inputs, self.outputs = _specs(self._function)
         self.metadata = _metadata(version)
-        self._device = device
+        self._device, self._lay_on = device, ""
         self.settings = settings(device)
         keep_graphs(device)
 
     def prove(self) -> str:
-        """Compute once, and ask the result where it lies."""
-        outputs = self._compute(self._tensors(zero_feeds(self.inputs)))
-        return prove(next(iter(outputs.values())), self._device)
+        """Ask a result where it lies: one of zeros, where nothing has run yet."""
+        if not self._lay_on:
+            self.run(zero_feeds(self.inputs))
+        return prove(self._lay_on, self._device)
 
     def run(self, feeds: Feeds) -> dict[str, Array]:
-        return {name: value.numpy() for name, value in self._compute(self._tensors(feeds)).items()}
+        values = self._compute(self._tensors(feeds))
+        self._lay_on = self._lay_on or next(iter(values.values())).device
+        return {name: value.numpy() for name, value in values.items()}
 
     def bind(self, feeds: Feeds) -> Callable[[], None]:
         """On a GPU the outputs stay there, and each call waits for the device."""

@@ -80,7 +80,7 @@ class _Session(Session):
         torch.set_num_threads(self.threads)
         torch.backends.cuda.matmul.allow_tf32 = options.precision == "tf32"
         torch.backends.cudnn.allow_tf32 = options.precision == "tf32"
-        self._device = torch.device(device)
+        self._device, self._lay_on = torch.device(device), None
         self.module, self.metadata = _read(path, device)
         self.inputs, self.outputs = _specs(self.module, self.metadata)
         self.settings = _settings(self._device.type)
@@ -91,6 +91,7 @@ class _Session(Session):
         torch.set_num_threads(self.threads)
         with torch.inference_mode():
             values = _as_tuple(self.module(*self.tensors(feeds)))
+        self._lay_on = self._lay_on or values[0].device
         return {spec.name: value.cpu().numpy() for spec, value in zip(self.outputs, values, strict=True)}
 
     def bind(self, feeds: Feeds) -> Callable[[], None]:
@@ -130,18 +131,21 @@ class _Session(Session):
         return [torch.from_numpy(array).to(self._device) for array in arrays]
 
     def prove(self) -> str:
-        """Compute once, and ask the result where it lies; a file that does not say its sizes is asked for its weights."""
+        """Ask a result where it lies: one of zeros, where nothing has run yet.
+
+        A file that does not say its sizes is asked for its weights; a frozen one has none.
+        """
         import torch
 
-        torch.set_num_threads(self.threads)
-        if all(spec.shape for spec in self.inputs):
-            with torch.inference_mode():
-                found = _as_tuple(self.module(*self.tensors(zero_feeds(self.inputs))))[0].device
-        else:
-            found = next(self.module.parameters(), torch.empty(0, device=self._device)).device
+        if self._lay_on is None and all(spec.shape for spec in self.inputs):
+            self.run(zero_feeds(self.inputs))
+        weights = [each.device for each in self.module.parameters()]
+        found: torch.device | None = self._lay_on or next(iter(weights), None)
+        if found is None:
+            return f"loaded onto {self._device}; it has not run yet, and has no weights to ask"
         if (found.type, found.index or 0) != (self._device.type, self._device.index or 0):
             raise UnavailableError(f"asked for {self._device}, and PyTorch computed on {found}")
-        return f"{'output' if all(spec.shape for spec in self.inputs) else 'weights'} on {found}"
+        return f"{'output' if self._lay_on else 'weights'} on {found}"
 
 
 def _settings(kind: str) -> dict[str, str]:

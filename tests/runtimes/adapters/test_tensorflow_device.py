@@ -47,7 +47,7 @@ def node(name: str, op: str, device: str, type_: int = 1) -> Any:
 
 
 def test_a_node_that_went_to_the_cpu_is_a_failure_with_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
-    output = SimpleNamespace(device="/job:localhost/replica:0/task:0/device:GPU:0")
+    output = "/job:localhost/replica:0/task:0/device:GPU:0"
     at_home = [
         node("conv", "Conv2D", "GPU:0"),
         node("sizes", "Pack", "CPU:0", type_=3),
@@ -65,6 +65,6 @@ def test_a_node_that_went_to_the_cpu_is_a_failure_with_its_name(monkeypatch: pyt
 
 
 def test_an_output_on_another_device_is_a_failure() -> None:
-    output = SimpleNamespace(device="/job:localhost/replica:0/task:0/device:CPU:0")
+    output = "/job:localhost/replica:0/task:0/device:CPU:0"
     with pytest.raises(UnavailableError, match=r"asked TensorFlow for gpu:1, and it computed on .*CPU:0"):
         tensorflow_device.prove(output, "gpu:1")
