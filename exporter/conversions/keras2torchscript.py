@@ -1,11 +1,11 @@
-"""Keras to TorchScript: the same ``.keras`` file on Keras's own torch backend, traced and frozen."""
+"""Keras to TorchScript: the same ``.keras`` file on Keras's own torch backend, traced, made lean and frozen."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from exporter.base import same_spec
-from exporter.frameworks import keras_content, keras_model, torch_model
+from exporter.frameworks import keras_content, keras_model, torch_model, torchscript_lean
 from exporter.frameworks.keras_export import for_export, watch
 from exporter.metadata import metadata
 from runtimes.bundle import ModelSpec
@@ -52,4 +52,7 @@ def convert(src: Path, out: Path, spec: ModelSpec) -> None:
         raise ConversionError(
             f"layer {failed[0]} does not run on PyTorch: {keras_content.reason(error.__cause__ or error)}"
         ) from error
-    torch.jit.save(torch.jit.freeze(traced), str(out), _extra_files=metadata(spec))
+    torchscript_lean.trace(traced.graph)
+    frozen = torch.jit.freeze(traced)
+    torchscript_lean.frozen(frozen.graph)
+    torch.jit.save(frozen, str(out), _extra_files=metadata(spec))

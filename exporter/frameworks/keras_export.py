@@ -46,7 +46,12 @@ def for_export(model: Any, *, unroll: bool = True) -> Any:
         table.append(((layers.RNN,), _recurrent))
     if keras.backend.backend() == "torch":
         averages = (layers.AveragePooling1D, layers.AveragePooling2D, layers.AveragePooling3D)
-        table += [(averages, _average_pool_same), ((layers.LayerNormalization,), _layer_normalization)]
+        convolutions = (layers.Conv1D, layers.Conv2D, layers.Conv3D, layers.DepthwiseConv2D)
+        table += [
+            (averages, _average_pool_same),
+            (convolutions, _convolution_same),
+            ((layers.LayerNormalization,), _layer_normalization),
+        ]
     else:
         _lean(model)
         table += [
@@ -314,6 +319,25 @@ def _average_pool_same(layer: Any, original: Call, x: Any) -> Any:
         share = np.multiply.outer(share, _share(*axis))
     share = share[None, ..., None] if channels_last else share[None, None]
     return ops.divide(x, ops.convert_to_tensor(share, x.dtype))
+
+
+def _convolution_same(layer: Any, original: Call, x: Any) -> Any:
+    """Keras computes the padding of a strided convolution on PyTorch from the running shape: here it is known."""
+    from keras import ops
+
+    channels_last = layer.data_format == "channels_last"
+    sizes = _known(x)
+    if layer.padding != "same" or sizes is None or set(layer.strides) == {1}:
+        return original(x)
+    reach = [(k - 1) * d + 1 for k, d in zip(layer.kernel_size, layer.dilation_rate, strict=True)]
+    axes = zip(sizes[:-1] if channels_last else sizes[1:], reach, layer.strides, strict=True)
+    pads, ends = [_same_padding(*axis) for axis in axes], [(0, 0)]
+    x = ops.pad(x, [*ends, *pads, *ends] if channels_last else [*ends, *ends, *pads])
+    layer.padding = "valid"
+    try:
+        return original(x)
+    finally:
+        layer.padding = "same"
 
 
 def _same_padding(size: int, pool: int, stride: int) -> tuple[int, int]:
