@@ -20,8 +20,8 @@ UNSTEADY = 0.10
 DRIFT = 0.05
 # ... in an order that chance gives less often than this.
 DRIFT_CHANCE = 0.02
-# Between these numbers of stretches a trend is looked for.
-STRETCHES = (5, 40)
+# More stretches of a process than this are merged with their neighbours.
+MOST_STRETCHES = 40
 # Two groups: this share of the runs lies in a second one, in excess of what a single group can have there.
 SECOND_GROUP = 0.05
 # That excess, times the square root of n, is below this in 99 % of samples of a uniform distribution.
@@ -43,22 +43,25 @@ def drift(processes: Sequence[Sequence[float]]) -> bool:
     Research 20, 1984): stretches in an order without meaning are flagged in at most 2 % of cases, and far fewer where they
     differ by little. The change is the slope of Theil and Sen, from the first to the last.
     """
-    logs = [np.log(np.maximum(_merged(each), 1e-10)) for each in processes if len(each) >= 2]
-    if not logs:
+    logs = [np.log(np.maximum(_merged(each), 1e-10)) for each in processes]
+    rises, slopes = zip(*map(_rises, logs), strict=True)
+    if not sum(map(len, rises)):
         return False
-    slopes = np.concatenate([[(b - a) / (j - i) for (i, a), (j, b) in _pairs(each)] for each in logs])
-    change = float(np.median(slopes)) * (max(map(len, logs)) - 1)
-    score = int(sum(np.sign(b - a) for each in logs for (_, a), (_, b) in _pairs(each)))
+    change = float(np.median(np.concatenate(slopes))) * (max(map(len, logs)) - 1)
+    score = int(np.sign(np.concatenate(rises)).sum())
     return abs(change) > math.log1p(DRIFT) and _chance(score, tuple(map(len, logs))) <= DRIFT_CHANCE
 
 
 def _merged(medians: Sequence[float]) -> Array:
     """Medians of neighbours, where there are more than the test needs."""
-    return np.array([np.median(part) for part in np.array_split(medians, min(len(medians), STRETCHES[1]))])
+    return np.array([np.median(part) for part in np.array_split(medians, min(len(medians), MOST_STRETCHES))])
 
 
-def _pairs(values: Array) -> list[tuple[tuple[int, float], tuple[int, float]]]:
-    return list(itertools.combinations(enumerate(values), 2))
+def _rises(logs: Array) -> tuple[Array, Array]:
+    """From each value to each later one: the difference, and the slope."""
+    first, later = np.triu_indices(len(logs), 1)
+    rises = logs[later] - logs[first]
+    return rises, rises / (later - first)
 
 
 @cache

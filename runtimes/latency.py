@@ -17,7 +17,8 @@ from runtimes.statistics import CONFIDENCE, Interval, student_t
 
 WINDOWS = 3
 STEADY_SPREAD = 0.05
-# A process of fewer rounds is cut into this many stretches of time, to see what happened in the course of it.
+# The rounds of a process show its course in time; fewer than these are cut into so many stretches.
+ENOUGH_ROUNDS = 5
 STRETCHES = 8
 
 
@@ -83,7 +84,7 @@ def summarise(times: Sequence[Sequence[Array]], warm: bool = True) -> Latency:
 
 def _stretches(process: Sequence[Array]) -> list[Array]:
     """A process's times in their order: round by round, or in pieces of rounds where there are few."""
-    if len(process) >= flags.STRETCHES[0]:
+    if len(process) >= ENOUGH_ROUNDS:
         return list(process)
     pieces = math.ceil(STRETCHES / len(process))
     return [piece for part in process for piece in np.array_split(part, min(pieces, len(part)))]
