@@ -25,7 +25,8 @@ ONE_GROUP: dict[str, Draw] = {
     "clock of 2 %": lambda rng, n: np.round((1 + rng.normal(0, 0.05, n)) / 0.02) * 0.02,
     "clock of 10 %": lambda rng, n: np.round((1 + rng.normal(0, 0.1, n)) / 0.1) * 0.1,
     "clock of 50 %": lambda rng, n: np.round((1 + rng.normal(0, 0.2, n)) / 0.5) * 0.5,
-    "clock of 24 MHz": lambda rng, n: np.floor(np.floor(24 * (1 + rng.normal(0, 0.1, n))) * 41.667) / 1000,
+    "clock of 24 MHz": lambda rng, n: ticks(rng, n, 24) / 1000,
+    "clock of 24 MHz, 2 us": lambda rng, n: ticks(rng, n, 48) / 1e6,
     "one value": lambda rng, n: np.ones(n),
 }
 TWO_GROUPS: dict[str, Draw] = {
@@ -35,6 +36,13 @@ TWO_GROUPS: dict[str, Draw] = {
     "85 %, 50 % apart": lambda rng, n: two(rng, n, 0.85, 0.5, 0.03),
     "40 %, twice as long": lambda rng, n: two(rng, n, 0.4, 1.0, 0.1),
 }
+
+
+def ticks(rng: np.random.Generator, n: int, length: int) -> Array:
+    """Differences in whole nanoseconds of two readings of a clock of 24 MHz: neighbours are 41 or 42 apart, or 1."""
+    begin = rng.integers(0, 1000, n)
+    end = begin + np.round(length * (1 + rng.normal(0, 0.1, n)))
+    return np.asarray(np.floor(end * 1000 / 24) - np.floor(begin * 1000 / 24))
 
 
 def two(rng: np.random.Generator, n: int, share: float, apart: float, spread: float) -> Array:
