@@ -104,13 +104,15 @@ def _interval(ordered: Array, parts: Sequence[Array], p: float, reach: float) ->
     """That of a percentile, in seconds: the widest of three. None where order statistics have none.
 
     By order statistics, as if runs were independent; by the ``reach`` of whole processes or rounds; and by how the share
-    of slow runs varies between rounds, which Woodruff's method for clusters (JASA 47, 1952) turns into percentiles.
+    of slow runs varies between rounds, which Woodruff's method for clusters (JASA 47, 1952) turns into percentiles. No end
+    lies beyond all runs: two processes that differ may say nothing more than that.
     """
     independent = interval(ordered, p)
     if independent is None:
         return None
     at = nearest_rank(ordered, p)
-    ends = [independent, (at * math.exp(-reach), at * math.exp(reach))]
+    fastest, slowest = float(ordered[0]), float(ordered[-1])
+    ends = [independent, (max(fastest, at * math.exp(-reach)), min(slowest, at * math.exp(reach)))]
     if len(parts) > 1:
         error = _share_error(at, parts) * student_t(CONFIDENCE, len(parts) - 1)
         ends.append((nearest_rank(ordered, max(p - error, 0.0)), nearest_rank(ordered, min(p + error, 1.0))))
