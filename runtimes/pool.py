@@ -1,4 +1,4 @@
-"""Live sessions, each in its own child process, opened once in a run of verify, of predict or of a report.
+"""Live sessions, each in its own child process, opened once in a run of verify or of predict.
 
 A cell is what a row is about: an artifact of a bundle, in a runtime, on a device, by a backend.
 """
