@@ -35,8 +35,8 @@ MARGINS = (
     Column("of the limit to spare", "number"),
 )
 LEGEND = (
-    "The line joins the rows that passed and that nothing here beats in both figures; the ring marks what is recommended, "
-    "a whisker the 95 % interval, a hollow mark a row that did not pass."
+    "The line joins the rows that passed and that nothing here beats in both figures. A whisker is the 95 % interval, a "
+    "hollow mark a row that did not pass."
 )
 
 
@@ -98,7 +98,9 @@ def blocks(inputs: Inputs) -> Iterator[Block]:
             yield Table("Its margins", MARGINS, margins)
         if plots := tuple(_plots(found)):
             yield Scatters(plots, tuple(dict.fromkeys((one.series, one.bundle.label) for one in found.rows)))
-            yield Words(LEGEND, "legend")
+            yield Words(
+                LEGEND + (" The ring marks what is recommended." if found.recommended else ""), "legend"
+            )
         yield from _tables(found)
 
 
@@ -164,7 +166,7 @@ def _spots(found: Chosen, batch: int, x: str, y: str) -> Iterator[Spot]:
                 y=at[1].value,
                 sound=one.outcome == one.row.verdict == "passed",
                 interval=at[0].interval,
-                chosen=judged.name == found.choice.recommended,
+                chosen=bool(found.requirements) and judged.name == found.choice.recommended,
             )
 
 

@@ -68,6 +68,7 @@ def test_without_requirements_the_front_is_still_drawn(tmp_path: Path) -> None:
     assert "**Recommended**" not in markdown
     assert "p50 and file size at batch 1" in html
     assert "p50 and accuracy at batch 1" in html
+    assert 'class="ring"' not in html
 
 
 def test_bundles_with_other_requirements_are_judged_apart(tmp_path: Path) -> None:
