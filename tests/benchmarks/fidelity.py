@@ -6,9 +6,9 @@ loops, and the runtimes' own tools where there are some. Such a program reads li
 each with the seconds of its runs, as a JSON list; INPUTS holds several batches, which are taken in turn, as ``bench``
 does it. They are arrays apart: glibc's malloc would keep the memory of one large array, and speed up what comes after.
 
-A ratio is the median over all rounds of all processes, its interval of 95 % a bootstrap by process and round. A tool's is
-one of means, since that is what tools say. A row is off when a run takes over 0.1 ms and the interval lies wholly more
-than 2 % from 1; then this exits with 1. What the harness itself adds to a sample is measured with a call that is empty.
+A ratio is that of rounds next to each other, with its interval of 95 %, as ``compare`` has them; a tool's is one of means,
+since that is what tools say. A row is off when a run takes over 0.1 ms and the interval lies wholly more than 2 % from 1;
+then this exits with 1. What the harness itself adds to a sample is measured with a call that is empty.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ from runtimes import measure_child, node, session_child
 from runtimes.base import Array, SessionOptions, runtime, sample_calls
 from runtimes.bundle import Artifact, Bundle, open_bundle
 from runtimes.client import Worker, child_environment
+from runtimes.comparison import Ratio, ratio
 from runtimes.machine import cores_allowed, versions_of
 from runtimes.pool import environment
 from runtimes.reference import REFERENCE, open_reference
@@ -71,20 +72,6 @@ class Case:
 
 
 @dataclass(frozen=True)
-class Ratio:
-    """Ours over another's, with its interval of 95 %."""
-
-    value: float
-    low: float
-    high: float
-
-    @property
-    def off(self) -> bool:
-        """Whether the interval lies wholly beyond the tolerance."""
-        return self.low > 1 + TOLERANCE or self.high < 1 - TOLERANCE
-
-
-@dataclass(frozen=True)
 class Row:
     """A case at one batch: medians in seconds, and the ratios to the bare loop and to the runtime's own tool."""
 
@@ -97,7 +84,8 @@ class Row:
 
     @property
     def off(self) -> bool:
-        return self.bare_s >= FROM_S and self.bare.off
+        low, high = self.bare.interval
+        return self.bare_s >= FROM_S and (low > 1 + TOLERANCE or high < 1 - TOLERANCE)
 
 
 class Ours:
@@ -257,32 +245,18 @@ def write_inputs(case: Case, samples: dict[str, Array], batch: int, scratch: Pat
     return file
 
 
-def ratio(rounds: Sequence[Sequence[float]]) -> Ratio:
-    """The median of the ratios ``[process][round]``, and its bootstrap interval."""
-    random = np.random.default_rng(SEED)
-    medians = []
-    for _ in range(2000):
-        processes = [rounds[i] for i in random.integers(len(rounds), size=len(rounds))]
-        drawn = [each[i] for each in processes for i in random.integers(len(each), size=len(each))]
-        medians.append(statistics.median(drawn))
-    low, high = np.quantile(medians, [0.025, 0.975])
-    return Ratio(statistics.median(value for process in rounds for value in process), float(low), float(high))
-
-
 def _row(case: Case, batch: int, found: list[list[dict[str, tuple[float, float]]]]) -> Row:
-    def against(name: str, figure: int) -> Ratio | None:
-        if any(name not in visit for process in found for visit in process):
-            return None
-        return ratio(
-            [[visit["ours"][figure] / visit[name][figure] for visit in process] for process in found]
-        )
+    def rounds(name: str, figure: int) -> list[list[float]]:
+        return [[visit[name][figure] for visit in process if name in visit] for process in found]
+
+    def against(name: str, figure: int) -> Ratio:
+        return ratio(rounds(name, figure), rounds("ours", figure), paired=True)
 
     def median(name: str) -> float:
         return statistics.median(visit[name][0] for process in found for visit in process)
 
-    bare = against("bare", 0)
-    assert bare is not None
-    return Row(case.name, batch, median("ours"), median("bare"), bare, against("tool", 1))
+    tool = against("tool", 1) if all("tool" in visit for process in found for visit in process) else None
+    return Row(case.name, batch, median("ours"), median("bare"), against("bare", 0), tool)
 
 
 def _can(program: str, case: Case, batch: int) -> bool:
@@ -322,12 +296,16 @@ def _built(folder: Path) -> Iterator[Path]:
 
 
 def _line(row: Row) -> str:
-    tool = f"{row.tool.value:8.3f}  [{row.tool.low:.3f}, {row.tool.high:.3f}]" if row.tool else ""
+    tool = _shown(row.tool) if row.tool else ""
     verdict = "off" if row.off else "" if row.bare_s >= FROM_S else "under 0.1 ms"
     return (
         f"{row.name + f'/batch {row.batch}':48}{row.ours_s * 1e3:10.3f}{row.bare_s * 1e3:10.3f}"
-        f"{row.bare.value:8.3f}  [{row.bare.low:.3f}, {row.bare.high:.3f}]{tool}  {verdict}"
+        f"{_shown(row.bare)}{tool}  {verdict}"
     )
+
+
+def _shown(found: Ratio) -> str:
+    return f"{found.value:8.3f}  [{found.interval[0]:.3f}, {found.interval[1]:.3f}]"
 
 
 def _table(rows: Sequence[Row], added: float) -> str:
@@ -359,8 +337,8 @@ def _arguments() -> argparse.Namespace:
     )
     parser.add_argument("--batch", action="append", type=int, help="repeatable (1, 32)")
     parser.add_argument("--threads", action="append", type=int, help="repeatable (1, 2)")
-    parser.add_argument("--rounds", type=int, default=20, help="of each process (20)")
-    parser.add_argument("--processes", type=int, default=3, help="of each kind, one after another (3)")
+    parser.add_argument("--rounds", type=int, default=8, help="of each process (8)")
+    parser.add_argument("--processes", type=int, default=5, help="of each kind, one after another (5)")
     parser.add_argument("--seconds", type=float, default=0.1, help="of each program in a round (0.1)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write everything")
     options = parser.parse_args()

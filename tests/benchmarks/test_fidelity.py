@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from runtimes.comparison import Ratio
+
 FIDELITY = Path(__file__).parent / "fidelity.py"
 
 
@@ -36,13 +38,15 @@ def test_it_measures_ours_and_a_plain_loop(bundles: dict[str, Path], tmp_path: P
     assert all((row["tool"] is None) == ("tfjs" in name) for name, row in rows.items())
 
 
-def test_the_ratio_is_that_of_the_rounds(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_row_is_off_only_beyond_its_noise(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(FIDELITY.parent)
-    from fidelity import ratio
+    from fidelity import Row
 
-    found = ratio([[1.0, 1.1, 1.2], [1.0, 1.1, 1.3]])
-    assert found.value == pytest.approx(1.1)
-    assert 1.0 <= found.low <= found.value <= found.high <= 1.3
-    assert not found.off
-    assert ratio([[1.05, 1.06, 1.07]] * 3).off
-    assert ratio([[0.91, 0.92, 0.93]] * 3).off
+    def off(value: float, low: float, high: float, bare_s: float = 1e-3) -> bool:
+        return Row("net/runtime/threads 1", 1, value * bare_s, bare_s, Ratio(value, (low, high)), None).off
+
+    assert off(1.05, 1.03, 1.07)
+    assert off(0.92, 0.9, 0.97)
+    assert not off(1.05, 1.01, 1.09)
+    assert not off(1.01, 1.005, 1.015)
+    assert not off(1.05, 1.03, 1.07, bare_s=5e-5)
