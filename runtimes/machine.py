@@ -23,7 +23,7 @@ _SET_UP = {
     "python": "Python",
     "governor": "governor",
     "turbo": "turbo",
-    "smt": "two threads a core",
+    "smt": "SMT",
     "quota_cores": "CPU quota",
     "on_battery": "battery",
     "inside": "inside",

@@ -58,7 +58,7 @@ def _machine(found: Machine) -> Iterator[str]:
     if found.turbo is not None:
         state.append(f"turbo {'on' if found.turbo else 'off'}")
     if found.smt is not None:
-        state.append(f"two threads a core {'on' if found.smt else 'off'}")
+        state.append(f"SMT {'on' if found.smt else 'off'}")
     if found.clock_mhz and found.max_clock_mhz:
         state.append(f"{found.clock_mhz / 1e3:.2f} of {found.max_clock_mhz / 1e3:.2f} GHz")
     if found.hottest_c is not None:

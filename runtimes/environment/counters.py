@@ -52,6 +52,8 @@ def read(root: Path = Path("/")) -> Counters:
     """Every counter, now."""
     cores = cpu.allowed()
     times = cpu_times(read_text(root / "proc/stat") or "", cores)
+    if times is None and root == Path("/"):
+        times = cpu_times_elsewhere()
     vmstat = dict(line.split() for line in (read_text(root / "proc/vmstat") or "").splitlines())
     pages = [int(vmstat[name]) for name in ("pswpin", "pswpout") if name in vmstat]
     return Counters(
@@ -86,6 +88,14 @@ def cpu_times(stat: str, cores: tuple[int, ...]) -> tuple[float, float] | None:
             stolen += steal
             found = True
     return (busy / ticks_per_s, stolen / ticks_per_s) if found else None
+
+
+def cpu_times_elsewhere() -> tuple[float, float]:
+    """The same of all cores, on a system without /proc/stat, which counts nothing as stolen."""
+    import psutil
+
+    times = psutil.cpu_times()._asdict()
+    return sum(times.get(kind, 0.0) for kind in ("user", "nice", "system", "irq", "softirq")), 0.0
 
 
 def pressure_s(text: str) -> float | None:

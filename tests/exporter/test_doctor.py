@@ -38,7 +38,7 @@ def test_a_machine_that_tells_little_is_said_in_little() -> None:
 def test_a_machine_that_tells_much_is_said_in_full() -> None:
     assert list(doctor._machine(SERVER)) == [
         "Intel(R) Xeon(R) Platinum 8488C, 2 of 96 cores, 4.0 GiB, container, Linux-6.1, Python 3.11.7",
-        "processor: governor powersave, performance, turbo on, two threads a core on, 2.40 of 3.80 GHz, 61 °C, "
+        "processor: governor powersave, performance, turbo on, SMT on, 2.40 of 3.80 GHz, 61 °C, "
         "a CPU quota of 2.5 cores",
         "GPU 0: NVIDIA H100, driver 550.54, 80 GiB, MIG disabled",
         "environment: OMP_NUM_THREADS=2",

@@ -88,6 +88,17 @@ def test_cpu_times_are_of_the_allowed_cores_alone() -> None:
     assert cpu_times("", (0,)) is None
 
 
+@pytest.mark.skipif(not Path("/proc/stat").exists(), reason="there is no second source to compare with")
+def test_other_systems_give_the_same_times_by_another_way() -> None:
+    cores = tuple(range(counters.os.cpu_count() or 1))
+    first = cpu_times(Path("/proc/stat").read_text(), cores)
+    other, _ = counters.cpu_times_elsewhere()
+    last = cpu_times(Path("/proc/stat").read_text(), cores)
+    assert first is not None
+    assert last is not None
+    assert first[0] - 1 <= other <= last[0] + 1  # seconds: the whole machine's line is rounded by itself
+
+
 def test_memory_pressure_is_the_time_in_which_some_task_waited() -> None:
     text = (
         "some avg10=0.00 avg60=0.00 avg300=0.00 total=1500000\n"
