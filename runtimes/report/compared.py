@@ -43,7 +43,7 @@ def summary(result: CompareResult) -> str:
 
 def how(result: CompareResult) -> str:
     """How the rows were measured and are judged."""
-    judged = f"slower is beyond the noise and {units.percent(result.threshold)}"
+    judged = f"slower is beyond the noise and {100 * result.threshold:g} %"
     if result.interleaved:
         place = f"{result.old.name} and {result.new.name}, measured now in the same rounds"
         return f"{place} (--time {result.new.time}); {judged}"

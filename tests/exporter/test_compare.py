@@ -88,7 +88,7 @@ def test_files_of_bench_are_read(tmp_path: Path, capsys: pytest.CaptureFixture[s
     capsys.readouterr()
     assert compare(slower, old) == 0
     said = " ".join(capsys.readouterr().out.split())
-    assert said.endswith("slower is beyond the noise and 5.0 % 1 faster")
+    assert said.endswith("slower is beyond the noise and 5 % 1 faster")
 
 
 def test_the_comment_for_a_pull_request(tmp_path: Path) -> None:
