@@ -7,6 +7,7 @@ from pathlib import Path
 
 from exporter.frameworks.frozen_graph import Frozen
 from exporter.frameworks.graph_substitutes import erfc, expm1, sign_bit, substitute
+from exporter.frameworks.onnx_lean import lean
 from exporter.metadata import metadata
 from runtimes.bundle import ModelSpec
 from runtimes.errors import ConversionError
@@ -52,6 +53,7 @@ def write(frozen: Frozen, out: Path, spec: ModelSpec) -> None:
             f"tf2onnx has no ONNX operator for {', '.join(unknown)} in {spec.name}. "
             "Replace the layers that use it, or leave out the format onnx."
         )
+    lean(model)
     model.graph.name, model.producer_name = spec.name, "fwexport"
     onnx.helper.set_model_props(model, metadata(spec))
     onnx.checker.check_model(model)
