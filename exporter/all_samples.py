@@ -19,12 +19,12 @@ from runtimes.answers import answers
 from runtimes.base import Array
 from runtimes.errors import FwexportError
 from runtimes.pool import Cell, Pool
-from runtimes.quantized import Limits
 from runtimes.reference import FEWEST as FEWEST_KEPT
 from runtimes.reference import MAX_BYTES, REAL_SAMPLES, Reference
 from runtimes.rows import VerifyRow
-from runtimes.tally import Tally, together
-from runtimes.verdicts import outcome_of
+from runtimes.verdict.quantized import Limits
+from runtimes.verdict.tally import Tally, together
+from runtimes.verdict.verdicts import outcome_of
 from runtimes.verify import FEWEST, ROW_SECONDS, judge_cells
 
 # How often A, or B, runs the samples that are judged once more.

@@ -23,13 +23,13 @@ from runtimes.base import Array
 from runtimes.batches import fixed_batch
 from runtimes.bundle import MANIFEST, Artifact, Bundle, ModelSpec, TensorSpec, open_bundle
 from runtimes.errors import NotAModelError, UnavailableError, UsageError
-from runtimes.estimate import estimated
 from runtimes.files import copy
 from runtimes.foreign import ForeignFile
 from runtimes.formats import recognised
-from runtimes.quantization import real
 from runtimes.reference import REFERENCE, Reference, open_reference
-from runtimes.verdicts import feeds
+from runtimes.verdict.estimate import estimated
+from runtimes.verdict.quantization import real
+from runtimes.verdict.verdicts import feeds
 
 # What one of two files may be beyond a source.
 ALSO = "To be verified, it may also be TF Lite or TF.js."

@@ -14,9 +14,9 @@ from exporter.source_folder import open_source
 from runtimes.base import Array
 from runtimes.batches import run_in_batches
 from runtimes.machine import cores_allowed
-from runtimes.parity import margins
 from runtimes.reference import Variant
-from runtimes.tally import Kept
+from runtimes.verdict.parity import margins
+from runtimes.verdict.tally import Kept
 
 # How long the search may take: the whole of a build takes a minute or two.
 SECONDS = 30.0

@@ -17,7 +17,7 @@ from rich.table import Table
 
 from runtimes.base import Array
 from runtimes.bundle import Failure
-from runtimes.compare_rows import CompareRow
+from runtimes.comparing.compare_rows import CompareRow
 from runtimes.explanation import in_words
 from runtimes.predict import Prediction
 from runtimes.report import units

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from exporter.console import new_table, print_reasons, stdout, warn, where
 from runtimes.doubts import ADVICE, Doubt
-from runtimes.latency import Latency
+from runtimes.measuring.latency import Latency
 from runtimes.report import units
 from runtimes.report.doubts import MEANINGS
 from runtimes.rows import BenchRow

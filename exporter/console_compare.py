@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from exporter.console import new_table, stdout, warn, where
-from runtimes.compare_rows import CompareResult
+from runtimes.comparing.compare_rows import CompareResult
 from runtimes.report import compared
 
 _COLOURS = {"slower": "red", "failed": "red", "missing": "red", "unclear": "yellow", "faster": "green"}

@@ -13,7 +13,7 @@ from exporter.options import together
 
 if TYPE_CHECKING:
     from exporter.console import Steps
-    from runtimes.remote import Target
+    from runtimes.remote.connection import Target
     from runtimes.rows import BenchResult, VerifyResult
 
     R = TypeVar("R", VerifyResult, BenchResult)
@@ -40,7 +40,7 @@ def _reached(ctx: click.Context, param: click.Parameter, value: str | None) -> s
 
 def _target(ctx: click.Context, param: click.Parameter, value: str | None) -> Target | None:
     from runtimes.errors import UsageError
-    from runtimes.remote import Target
+    from runtimes.remote.connection import Target
 
     try:
         return Target.parse(value) if value is not None else None
@@ -110,7 +110,7 @@ def results(
     import msgspec
 
     from runtimes.bundle import find_bundles
-    from runtimes.remote import TARGETS, Connection, needed
+    from runtimes.remote.connection import TARGETS, Connection, needed
 
     ctx = click.get_current_context()
     asked = [ctx.params[name] for name in ("devices", "formats", "runtimes")]

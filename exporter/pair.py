@@ -20,17 +20,17 @@ from exporter.source_kind import Given
 from runtimes import machine
 from runtimes.bundle import MANIFEST, SCHEMA, Artifact, Bundle, Manifest, ModelSpec, Source
 from runtimes.errors import FwexportError, NotAModelError, UnavailableError, UsageError, WorkerError
-from runtimes.estimate import not_known
 from runtimes.files import digest, size_of
 from runtimes.foreign import ForeignFile
 from runtimes.formats import FILES, recognise, recognised
 from runtimes.pool import Cell, Pool, cells
-from runtimes.quantization import limits_of
-from runtimes.quantized import IN_REFERENCE, Limits, not_told
 from runtimes.reference import Reference
 from runtimes.rows import SCHEMA as ROWS_SCHEMA
 from runtimes.rows import VerifyResult, VerifyRow
-from runtimes.verdicts import outcome_of
+from runtimes.verdict.estimate import not_known
+from runtimes.verdict.quantization import limits_of
+from runtimes.verdict.quantized import IN_REFERENCE, Limits, not_told
+from runtimes.verdict.verdicts import outcome_of
 from runtimes.verify import OnRow, judge_cells
 
 

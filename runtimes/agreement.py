@@ -9,9 +9,9 @@ import numpy as np
 from runtimes.base import Array
 from runtimes.bundle import find_bundles
 from runtimes.files import read_npz
-from runtimes.parity import pairwise_top1
 from runtimes.reference import REFERENCE, open_reference
 from runtimes.rows import AGREEMENT, PREDICTIONS, SCHEMA, Agreement, save
+from runtimes.verdict.parity import pairwise_top1
 
 
 def agreement(folder: Path, out: Path | None = None) -> Agreement | None:

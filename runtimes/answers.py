@@ -9,7 +9,7 @@ from runtimes.base import Array, Feeds
 from runtimes.batches import fixed_batch, padded
 from runtimes.client import Worker
 from runtimes.pool import Cell, Pool
-from runtimes.verdicts import feeds, source_outputs
+from runtimes.verdict.verdicts import feeds, source_outputs
 
 # Large enough to be quick, small enough for any memory.
 BATCH = 32

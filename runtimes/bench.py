@@ -1,4 +1,4 @@
-"""The stage ``bench``: how fast each artifact runs, in each runtime that is here. ``runtimes.measure`` does the timing."""
+"""The stage ``bench``: how fast each artifact runs, in each runtime that is here. ``runtimes.measuring.measure`` does the timing."""
 
 from __future__ import annotations
 
@@ -10,16 +10,17 @@ from statistics import median
 
 import psutil
 
-from runtimes import latency, machine, times
+from runtimes import machine
 from runtimes.base import runtime
 from runtimes.batches import fixed_batch
 from runtimes.bundle import Bundle, open_bundle
-from runtimes.cases import Case, Measured, Plan
 from runtimes.doubts import Doubt
 from runtimes.errors import UsageError
 from runtimes.files import make_folder
 from runtimes.machine import Machine
-from runtimes.measure import OnStep, measure
+from runtimes.measuring import latency, times
+from runtimes.measuring.cases import Case, Measured, Plan
+from runtimes.measuring.measure import OnStep, measure
 from runtimes.pool import Cell, cells
 from runtimes.rows import (
     BENCH,
@@ -34,7 +35,7 @@ from runtimes.rows import (
     rows_before,
     save,
 )
-from runtimes.verdicts import outcome_of
+from runtimes.verdict.verdicts import outcome_of
 
 # Seconds of steady state per row, and the rounds over which they are spread.
 SECONDS = {"quick": 1.0, "default": 10.0, "full": 60.0}
@@ -50,7 +51,7 @@ OnRow = Callable[[BenchRow], None]
 class BenchOptions:
     """What to measure; empty means all that is here, on every core allowed, in float32.
 
-    ``rounds`` 0 is what fits ``time``. ``sweep`` adds batches, see ``runtimes.measure``.
+    ``rounds`` 0 is what fits ``time``. ``sweep`` adds batches, see ``runtimes.measuring.measure``.
     """
 
     devices: tuple[str, ...] = ()

@@ -11,15 +11,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from runtimes.bench import BenchOptions
-from runtimes.bench_files import read_bench
 from runtimes.bundle import MANIFEST
-from runtimes.changes import Rule, compare_results
-from runtimes.compare_measured import measure_sides
-from runtimes.compare_rows import SCHEMA, CompareResult, Side
-from runtimes.comparison import UNSEEN
+from runtimes.comparing.bench_files import read_bench
+from runtimes.comparing.changes import Rule, compare_results
+from runtimes.comparing.compare_measured import measure_sides
+from runtimes.comparing.compare_rows import SCHEMA, CompareResult, Side
+from runtimes.comparing.comparison import UNSEEN
 from runtimes.errors import UsageError
 from runtimes.machine import changes, differences
-from runtimes.measure import OnStep
+from runtimes.measuring.measure import OnStep
 from runtimes.rows import BenchResult, BenchRow, bench_name, joined
 
 # By the name of the bundle, "" where each side is one: its old result and its new one.

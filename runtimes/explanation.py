@@ -25,7 +25,7 @@ class Cause:
 class LayerError:
     """One layer of the source, in the order of computation, beside what the artifact computes there.
 
-    ``ratio`` is the largest e/n (see ``runtimes.parity``) of ``tensor``, the artifact's closest one; None where that is
+    ``ratio`` is the largest e/n (see ``runtimes.verdict.parity``) of ``tensor``, the artifact's closest one; None where that is
     not finite, and where ``tensor`` is "": the layer was folded into another.
     """
 

@@ -19,7 +19,7 @@ from runtimes.files import digest, size_of
 from runtimes.formats import recognise
 from runtimes.matching import Match, match
 from runtimes.pool import Cell, Pool, environment
-from runtimes.verdicts import feeds, source_outputs
+from runtimes.verdict.verdicts import feeds, source_outputs
 
 # Where channels are in each format's images; an ONNX file may have them anywhere.
 USUAL_LAYOUT = {

@@ -27,8 +27,8 @@ from runtimes.batches import run_in_batches
 from runtimes.bundle import TensorSpec
 from runtimes.errors import ConversionError, UnavailableError, UsageError
 from runtimes.files import write_npz
-from runtimes.parity import margins, noise_floor, refuse_estimate, refuse_reference, saturated
 from runtimes.sentinels import SEED, sentinels
+from runtimes.verdict.parity import margins, noise_floor, refuse_estimate, refuse_reference, saturated
 
 REFERENCE = "reference.npz"
 
@@ -44,7 +44,7 @@ GENERATED_NOTE = "only generated inputs were used: real ones, brought with --sam
 
 @dataclass(frozen=True)
 class Variant:
-    """One way to run the source. ``batch`` None is all samples at once; ``moved`` is one of ``runtimes.estimate.MOVES``."""
+    """One way to run the source. ``batch`` None is all samples at once; ``moved`` is one of ``runtimes.verdict.estimate.MOVES``."""
 
     precision: str = "float32"
     batch: int | None = None
@@ -139,7 +139,7 @@ def build(
     Fewer samples are taken when the reference would pass 60 s or 32 MB, and a note says so, but no fewer than 4 and as
     many sentinels. ``closest`` are more samples, all of which are kept: picked for small margins or large errors, of many
     that ``heldout`` is a part of. Another ``exact`` than float64 makes an estimate of what cannot be measured: see
-    ``runtimes.estimate``.
+    ``runtimes.verdict.estimate``.
     """
     notes = list(notes)
     noise_kind: Literal["measured", "estimated"] = "measured" if exact == FLOAT64 else "estimated"

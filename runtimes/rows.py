@@ -14,8 +14,8 @@ from runtimes.doubts import Doubt
 from runtimes.errors import UsageError
 from runtimes.explanation import Explanation
 from runtimes.files import write_atomically
-from runtimes.latency import Latency
 from runtimes.machine import Machine, same
+from runtimes.measuring.latency import Latency
 
 SCHEMA = 2
 VERIFY = "verify.json"
@@ -36,7 +36,7 @@ class VerifyRow:
     an output element from y64 (None where it is not finite), ``sqnr_db`` the smallest signal to noise ratio of an
     output in dB, 319 where it equals y64. ``top1_agreement`` is over the ``heldout_n`` real samples, the accuracies
     over those of them with a label; ``accuracy_change`` is the artifact's less the source's, ``mcnemar_p`` the chance
-    of one as large by luck. Intervals are of 95 %: see ``runtimes.statistics``. ``needed_n`` is how many real samples
+    of one as large by luck. Intervals are of 95 %: see ``runtimes.verdict.statistics``. ``needed_n`` is how many real samples
     would decide an inconclusive row, ``wall_s`` the seconds that the row took.
     """
 

@@ -22,7 +22,6 @@ from runtimes.bundle import Bundle, open_bundle
 from runtimes.errors import ChecksumError, FwexportError
 from runtimes.files import make_folder, read_npz, write_npz
 from runtimes.pool import Cell, Live, Pool, cells
-from runtimes.quantized import Limits, tolerated
 from runtimes.reference import REFERENCE, Reference, open_reference
 from runtimes.rows import (
     PREDICTIONS,
@@ -35,7 +34,8 @@ from runtimes.rows import (
     rows_before,
     save,
 )
-from runtimes.verdicts import (
+from runtimes.verdict.quantized import Limits, tolerated
+from runtimes.verdict.verdicts import (
     AGAIN,
     AT_ONCE,
     ONE_THREAD,

@@ -14,8 +14,8 @@ from exporter import measure_options, on_target, options
 if TYPE_CHECKING:
     from exporter.console import Stage
     from runtimes.bench import BenchOptions
-    from runtimes.remote import Target
-    from runtimes.requirements import Requirement
+    from runtimes.choosing.requirements import Requirement
+    from runtimes.remote.connection import Target
     from runtimes.rows import BenchResult, BenchRow, VerifyRow
 
 
@@ -60,8 +60,8 @@ def command(
     from exporter.console import Steps, print_json
     from exporter.console_bench import print_bench
     from exporter.console_choice import print_choice
-    from runtimes.choice import choose
-    from runtimes.requirements import parse
+    from runtimes.choosing.choice import choose
+    from runtimes.choosing.requirements import parse
     from runtimes.rows import BenchResult, exit_code, joined
 
     requirements = parse(required)
@@ -111,7 +111,7 @@ def _judge(
     folder: Path, place: Path, result: BenchResult, requirements: Sequence[Requirement]
 ) -> tuple[VerifyRow, ...]:
     """Add the choice among these rows to the bundle's bench.json; give the verdicts that it went by."""
-    from runtimes.choice import choose
+    from runtimes.choosing.choice import choose
     from runtimes.rows import BENCH, VERIFY, load_bench, load_verify, save
 
     verified = load_verify(place / VERIFY) or load_verify(folder / VERIFY)

@@ -72,7 +72,7 @@ def command(
     from exporter.console import Steps, print_json
     from exporter.console_compare import print_compare
     from runtimes.compare import CompareOptions, compare, holds_bundles
-    from runtimes.compare_rows import exit_code
+    from runtimes.comparing.compare_rows import exit_code
     from runtimes.files import make_folder, write_atomically
     from runtimes.report.compared import render
 

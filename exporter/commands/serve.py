@@ -15,7 +15,7 @@ def command() -> int:
     Not to be typed; it needs fwexport and one runtime on this machine.
     """
     from exporter import __version__
-    from runtimes.serve import serve
+    from runtimes.remote.serve import serve
 
     protocol = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)

@@ -11,7 +11,7 @@ from exporter import on_target, options
 
 if TYPE_CHECKING:
     from exporter.console import Stage
-    from runtimes.remote import Target
+    from runtimes.remote.connection import Target
     from runtimes.rows import VerifyResult, VerifyRow
 
 
@@ -128,8 +128,8 @@ def _file(
     from exporter.pair import PairOptions, verify_pair
     from runtimes.files import make_folder
     from runtimes.pool import Pool
-    from runtimes.quantized import Limits
     from runtimes.rows import VERIFY, save
+    from runtimes.verdict.quantized import Limits
 
     layouts = pair["layouts"]
     if len(layouts) > 2:

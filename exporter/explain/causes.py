@@ -17,10 +17,10 @@ from runtimes.base import Array
 from runtimes.bundle import ModelSpec
 from runtimes.errors import FwexportError, WorkerError
 from runtimes.explanation import Cause
-from runtimes.hypotheses import all_passed, on_outputs, on_runs
-from runtimes.parity import distances, refuse_estimate, refuse_reference
 from runtimes.reference import Reference
 from runtimes.sentinels import SEED
+from runtimes.verdict.hypotheses import all_passed, on_outputs, on_runs
+from runtimes.verdict.parity import distances, refuse_estimate, refuse_reference
 
 # What a row may take by default: of that, the changes of the inputs have the first share.
 SECONDS = 60.0

@@ -21,7 +21,7 @@ import numpy as np
 from exporter.explain.source_layers import SourceLayer
 from runtimes.base import Array
 from runtimes.explanation import LayerError
-from runtimes.parity import MAX_RATIO, distances
+from runtimes.verdict.parity import MAX_RATIO, distances
 
 # A tensor less like a layer than this shows nothing of it.
 ALIKE = 0.5

@@ -11,9 +11,9 @@ import numpy as np
 from runtimes.base import Array
 from runtimes.bundle import ModelSpec, TensorSpec
 from runtimes.explanation import Cause
-from runtimes.hypotheses import all_passed
 from runtimes.reference import Reference
-from runtimes.turned import turned
+from runtimes.verdict.hypotheses import all_passed
+from runtimes.verdict.turned import turned
 
 MOST_SWAPPED = 4
 

@@ -27,7 +27,7 @@ from runtimes.base import Array, Feeds
 from runtimes.batches import fixed_batch, padded
 from runtimes.bundle import Kind, TensorSpec
 from runtimes.explanation import Cause
-from runtimes.parity import SMALLEST_P, Judgement, distances, judge
+from runtimes.verdict.parity import SMALLEST_P, Judgement, distances, judge
 
 SECONDS = 60.0
 BATCH = 32

@@ -17,8 +17,8 @@ import numpy as np
 from exporter.source_folder import open_source
 from runtimes.base import Array, Feeds
 from runtimes.batches import padded
-from runtimes.parity import NOISY, noise_floor
 from runtimes.reference import Variant
+from runtimes.verdict.parity import NOISY, noise_floor
 
 # What the float64 values of all layers may take, in bytes: fewer samples are used of a network that needs more.
 MAX_BYTES = 256 << 20

@@ -23,12 +23,12 @@ from runtimes.batches import fixed_batch, padded
 from runtimes.bundle import Bundle, ModelSpec
 from runtimes.errors import FwexportError, UnavailableError
 from runtimes.explanation import Cause, Explanation
-from runtimes.hypotheses import all_passed
-from runtimes.parity import judge
 from runtimes.pool import Cell, Pool, cells
 from runtimes.reference import REFERENCE, Reference, open_reference
 from runtimes.rows import VERIFY, VerifyResult, VerifyRow, cell_name, load_verify, save
-from runtimes.verdicts import feeds
+from runtimes.verdict.hypotheses import all_passed
+from runtimes.verdict.parity import judge
+from runtimes.verdict.verdicts import feeds
 from runtimes.verify import judged_part
 
 # How many samples the layers are compared on: the worst one, a sentinel, and real ones.

@@ -17,8 +17,8 @@ from typing import Any
 from exporter.explain.source_layers import Run, Value
 from exporter.source_folder import open_source
 from runtimes.base import Array, Feeds
+from runtimes.frameworks.torchscript_graph import computed
 from runtimes.reference import Variant
-from runtimes.torchscript_graph import computed
 
 # Functions that compute no number: beside one that does, they do not count as what a module computes.
 _MOVES = {

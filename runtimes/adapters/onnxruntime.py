@@ -18,8 +18,8 @@ from runtimes.base import Array, Feeds, Inspection, Session, SessionOptions, zer
 from runtimes.bundle import TensorSpec
 from runtimes.environment import gpu
 from runtimes.errors import NotAModelError, UnavailableError
+from runtimes.frameworks.onnxruntime_profile import in_words, moved, placed
 from runtimes.machine import cores_allowed, versions_of
-from runtimes.onnxruntime_profile import in_words, moved, placed
 
 FORMATS = ("onnx",)
 DEVICES = {"cpu": ("cpu",), "cuda": ("cuda", "tensorrt")}

@@ -12,7 +12,7 @@ import msgspec
 from runtimes.base import Array, Feeds, Inspection, Session, SessionOptions, zero_feeds
 from runtimes.bundle import TensorSpec
 from runtimes.errors import NotAModelError
-from runtimes.tensorflow_device import (
+from runtimes.frameworks.tensorflow_device import (
     check,
     device_name,
     gpu_memory_bytes,
@@ -23,7 +23,7 @@ from runtimes.tensorflow_device import (
     versions,
     wait,
 )
-from runtimes.tensorflow_trace import computed
+from runtimes.frameworks.tensorflow_trace import computed
 
 __all__ = ["DEVICES", "FORMATS", "PRECISIONS", "THREADS", "check", "inspect", "load", "trace", "versions"]
 

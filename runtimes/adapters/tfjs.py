@@ -14,10 +14,10 @@ from typing import Any, Literal, cast
 import msgspec
 import numpy as np
 
-from runtimes import node
 from runtimes.base import Array, Feeds, Inspection, Session, SessionOptions
 from runtimes.bundle import METADATA, ModelSpec, TensorSpec
 from runtimes.errors import NotAModelError, UnavailableError
+from runtimes.frameworks import node
 
 FORMATS = ("tfjs",)
 DEVICES = {"cpu": ("wasm", "js")}

@@ -16,8 +16,8 @@ from runtimes.base import Array, Feeds, Inspection, Session, SessionOptions, zer
 from runtimes.bundle import METADATA, ModelSpec, TensorSpec
 from runtimes.environment import gpu
 from runtimes.errors import NotAModelError, UnavailableError
+from runtimes.frameworks.torchscript_graph import computed
 from runtimes.machine import cores_allowed, versions_of
-from runtimes.torchscript_graph import computed
 
 FORMATS = ("torchscript",)
 DEVICES = {"cpu": ("torch",), "cuda": ("torch",)}

@@ -18,10 +18,10 @@ import numpy as np
 from runtimes.base import Array
 from runtimes.bundle import Artifact, Kind, Manifest, ModelSpec, TensorSpec
 from runtimes.files import make_folder, write_atomically, writing_to
-from runtimes.parity import MAX_RATIO, MEDIAN_RATIO, margins
 from runtimes.preprocess import to_layout
 from runtimes.reference import Reference
-from runtimes.verdicts import feeds
+from runtimes.verdict.parity import MAX_RATIO, MEDIAN_RATIO, margins
+from runtimes.verdict.verdicts import feeds
 
 FOLDER = "golden"
 INDEX = "golden.json"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from runtimes.latency import Latency
+from runtimes.measuring.latency import Latency
 from runtimes.report import units
 from runtimes.report.inputs import Inputs
 from runtimes.report.measured import Measured

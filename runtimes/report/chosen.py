@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from runtimes.choice import TIMES, choose, verdict_on
+from runtimes.choosing.choice import TIMES, choose, verdict_on
+from runtimes.choosing.requirements import METRICS, Figure, Requirement, parse
 from runtimes.report import units
 from runtimes.report.blocks import Block, Column, Fold, Scatters, Table, Words
 from runtimes.report.inputs import STALE, Inputs
 from runtimes.report.measured import Measured, batches, measured
 from runtimes.report.scatter import Axis, Scatter, Spot, scatter
-from runtimes.requirements import METRICS, Figure, Requirement, parse
 from runtimes.rows import BenchRow, Check, Choice, Judged, VerifyRow
 
 # Metrics in words: what is plotted, and its axis with the unit. Another is written as it is called.

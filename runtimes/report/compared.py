@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from runtimes.compare_rows import Change, CompareResult, CompareRow, Outcome
+from runtimes.comparing.compare_rows import Change, CompareResult, CompareRow, Outcome
 from runtimes.doubts import ADVICE
 from runtimes.report import units
 from runtimes.report.comment_parts import inline, listed, shortened, table

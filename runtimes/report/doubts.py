@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from runtimes.doubts import ADVICE, Doubt
-from runtimes.flags import Flag
+from runtimes.measuring.flags import Flag
 from runtimes.report import units
 from runtimes.report.blocks import Block, Point, Points
 from runtimes.report.inputs import Inputs

@@ -12,7 +12,7 @@ import msgspec
 
 from runtimes.bundle import Bundle, Manifest, find_bundles
 from runtimes.errors import UsageError
-from runtimes.remote import TARGETS
+from runtimes.remote.connection import TARGETS
 from runtimes.rows import (
     AGREEMENT,
     BENCH,

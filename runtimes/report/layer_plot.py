@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from runtimes.explanation import Explanation, LayerError
-from runtimes.parity import MAX_RATIO
 from runtimes.report.charts import Tick
+from runtimes.verdict.parity import MAX_RATIO
 
 WIDTH, HEIGHT = 920, 300
 LEFT, RIGHT, TOP, BOTTOM = 58, 30, 30, 86

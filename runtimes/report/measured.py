@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from runtimes.latency import Latency
+from runtimes.measuring.latency import Latency
 from runtimes.report.inputs import BundleInputs, Inputs
 from runtimes.rows import BenchRow
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
-from runtimes.latency import Latency
-from runtimes.percentiles import FEWEST
+from runtimes.measuring.latency import Latency
+from runtimes.measuring.percentiles import FEWEST
 from runtimes.report import best, conditions, doubts, units
 from runtimes.report.blocks import Block, Column, Fold, Table, Words
 from runtimes.report.charts import Curves, Figure, Plot, Series, bars, plot

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from runtimes.parity import MAX_RATIO, MEDIAN_RATIO
 from runtimes.report import chosen, classes, explained, footprint, targets, timing, training, units
 from runtimes.report import headline as head
 from runtimes.report.blocks import (
@@ -22,6 +21,7 @@ from runtimes.report.blocks import (
 )
 from runtimes.report.charts import Figure, bars
 from runtimes.report.inputs import BundleInputs, Inputs
+from runtimes.verdict.parity import MAX_RATIO, MEDIAN_RATIO
 
 LEGEND = (
     "e is how far the export's output lies from the source computed in float64 on the same sample, and n is the "

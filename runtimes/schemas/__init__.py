@@ -13,7 +13,8 @@ from typing import Any
 
 import msgspec
 
-from runtimes import bundle, compare_rows, golden, rows
+from runtimes import bundle, golden, rows
+from runtimes.comparing import compare_rows
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 OF: dict[str, tuple[type, int]] = {

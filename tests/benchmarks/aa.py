@@ -28,13 +28,13 @@ from typing import Any
 import numpy as np
 
 from runtimes.bundle import open_bundle
-from runtimes.cases import Case, Plan
-from runtimes.comparison import Ratio, decide, ratio
-from runtimes.latency import Latency, summarise
+from runtimes.comparing.comparison import Ratio, decide, ratio
 from runtimes.machine import cores_allowed
-from runtimes.measure import measure
+from runtimes.measuring.cases import Case, Plan
+from runtimes.measuring.latency import Latency, summarise
+from runtimes.measuring.measure import measure
 from runtimes.pool import Cell
-from runtimes.statistics import binomial_tail
+from runtimes.verdict.statistics import binomial_tail
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 from tests.fake_bundle import fake_bundle

@@ -31,7 +31,7 @@ from runtimes.base import Array
 from runtimes.bundle import Bundle, open_bundle
 from runtimes.client import Worker
 from runtimes.machine import cores_allowed, versions_of
-from runtimes.percentiles import interval, nearest_rank
+from runtimes.measuring.percentiles import interval, nearest_rank
 from runtimes.pool import environment
 
 HERE = Path(__file__).parent

@@ -29,15 +29,17 @@ from typing import Any, Self
 
 import numpy as np
 
-from runtimes import measure_child, node, session_child
+from runtimes import session_child
 from runtimes.base import Array, SessionOptions, runtime, sample_calls
 from runtimes.bundle import Artifact, Bundle, open_bundle
 from runtimes.client import Worker, child_environment
-from runtimes.comparison import Ratio, ratio
+from runtimes.comparing.comparison import Ratio, ratio
+from runtimes.frameworks import node
 from runtimes.machine import cores_allowed, versions_of
+from runtimes.measuring import measure_child
 from runtimes.pool import environment
 from runtimes.reference import REFERENCE, open_reference
-from runtimes.verdicts import feeds
+from runtimes.verdict.verdicts import feeds
 
 BARE = Path(__file__).parent / "bare"
 BATCHES = (1, 32)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from runtimes.cases import Plan
+from runtimes.measuring.cases import Plan
 from tests.benchmarks import aa
 from tests.benchmarks.aa import Claim
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from runtimes.comparison import Ratio
+from runtimes.comparing.comparison import Ratio
 
 FIDELITY = Path(__file__).parent / "fidelity.py"
 

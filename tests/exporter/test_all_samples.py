@@ -15,12 +15,12 @@ from exporter.samples import Samples
 from runtimes.base import Array, Feeds, Session
 from runtimes.bundle import SCHEMA, Artifact, Bundle, Manifest, ModelSpec, Source, TensorSpec
 from runtimes.errors import WorkerCrashed
-from runtimes.parity import judge
 from runtimes.pool import Cell, Pool
-from runtimes.quantized import Limits
 from runtimes.reference import REAL_SAMPLES, Reference, Variant, build, variants
 from runtimes.rows import VerifyRow
-from runtimes.tally import KEPT
+from runtimes.verdict.parity import judge
+from runtimes.verdict.quantized import Limits
+from runtimes.verdict.tally import KEPT
 from runtimes.verify import FEWEST
 
 X, Y = TensorSpec("x", "float32", (None, 30)), TensorSpec("y", "float32", (None, 4), "NC", "logits")

@@ -19,7 +19,7 @@ from conftest import FORMATS, fwexport
 
 import runtimes.rows
 from exporter.cli import cli
-from runtimes import times
+from runtimes.measuring import times
 from runtimes.rows import load_bench
 
 COMMANDS = [

@@ -14,10 +14,10 @@ from json_schema import faults
 
 from exporter.cli import cli
 from runtimes import schemas
-from runtimes.compare_rows import CompareResult
+from runtimes.comparing.compare_rows import CompareResult
 from runtimes.errors import UsageError
+from runtimes.measuring.times import TIMES
 from runtimes.rows import BENCH, load_bench
-from runtimes.times import TIMES
 
 pytestmark = pytest.mark.usefixtures("fake_runtime")
 

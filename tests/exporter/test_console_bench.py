@@ -8,7 +8,7 @@ import pytest
 
 from exporter.console_bench import print_bench
 from runtimes.doubts import Doubt
-from runtimes.latency import Latency
+from runtimes.measuring.latency import Latency
 from runtimes.rows import BenchRow
 
 SURE = Latency(9000, 0.000231, 0.00024, p90_s=0.00027, p50_interval=(0.00023, 0.000233))

@@ -12,7 +12,7 @@ import pytest
 from exporter.frameworks.float64_graph import interpolation
 from runtimes.client import Worker
 from runtimes.errors import ConversionError, UnavailableError
-from runtimes.parity import refuse_reference
+from runtimes.verdict.parity import refuse_reference
 
 
 @pytest.fixture(scope="module")

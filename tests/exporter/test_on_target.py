@@ -25,9 +25,9 @@ from sshd import Sshd
 from exporter import on_target
 from exporter.commands.bench import command as bench
 from runtimes.errors import UsageError
-from runtimes.remote import DEFAULT_COMMAND, Target
+from runtimes.remote.connection import DEFAULT_COMMAND, Target
+from runtimes.remote.serve import Hello
 from runtimes.rows import BenchResult, VerifyResult, load_bench, load_verify
-from runtimes.serve import Hello
 
 COMMAND = [sys.executable, "-P", "-m", "exporter.cli"]
 QUICK = ["--time", "quick", "--batch", 1, "--threads", 1]

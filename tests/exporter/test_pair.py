@@ -26,11 +26,11 @@ from exporter.source_kind import Given
 from runtimes.bundle import MANIFEST, ModelSpec, TensorSpec
 from runtimes.client import Worker
 from runtimes.errors import UsageError, WorkerCrashed
-from runtimes.parity import margins
 from runtimes.pool import Pool
-from runtimes.quantized import Limits
 from runtimes.rows import VerifyRow
-from runtimes.tally import KEPT
+from runtimes.verdict.parity import margins
+from runtimes.verdict.quantized import Limits
+from runtimes.verdict.tally import KEPT
 
 
 @pytest.fixture(scope="session")

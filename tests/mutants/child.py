@@ -14,8 +14,8 @@ from exporter.sources import torch_code
 from runtimes.base import Array
 from runtimes.batches import run_in_batches
 from runtimes.bundle import ModelSpec
-from runtimes.parity import judge
 from runtimes.reference import Variant, open_reference
+from runtimes.verdict.parity import judge
 from tests.zoo import child as zoo
 from tests.zoo.registry import NORMALIZED, RAW, Model
 

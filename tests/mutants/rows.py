@@ -13,7 +13,7 @@ from rich.table import Table
 
 from runtimes.explanation import Explanation
 from runtimes.files import write_atomically
-from runtimes.parity import MAX_RATIO, MEDIAN_RATIO
+from runtimes.verdict.parity import MAX_RATIO, MEDIAN_RATIO
 from tests.mutants.kinds import KINDS, Kind
 from tests.zoo.rows import COLUMNS
 

@@ -13,10 +13,10 @@ import psutil
 import pytest
 
 from exporter.cli import cli
-from runtimes import times
 from runtimes.bench import BenchOptions, bench, bench_together, cases, grouped, verdict_of
 from runtimes.bundle import open_bundle
 from runtimes.errors import UsageError
+from runtimes.measuring import times
 from runtimes.pool import cells
 from runtimes.rows import BenchRow, VerifyRow, exit_code, load_bench
 from tests.fake_bundle import fake_bundle, fake_runtime

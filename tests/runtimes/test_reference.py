@@ -10,7 +10,6 @@ import pytest
 from runtimes.base import Array, Feeds, Session
 from runtimes.bundle import TensorSpec
 from runtimes.errors import UsageError
-from runtimes.parity import margins
 from runtimes.reference import (
     MAX_BYTES,
     Variant,
@@ -21,6 +20,7 @@ from runtimes.reference import (
     variants,
 )
 from runtimes.sentinels import sentinels
+from runtimes.verdict.parity import margins
 from runtimes.verify import FEWEST, ROW_SECONDS, affordable
 
 X = TensorSpec("x", "float32", (None, 1, 6, 5), "NCHW", "image")

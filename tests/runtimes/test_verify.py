@@ -27,7 +27,7 @@ from runtimes.files import digest
 from runtimes.pool import Pool, cells
 from runtimes.reference import REFERENCE, Variant, build, open_reference, save_reference, variants
 from runtimes.rows import VerifyRow, exit_code
-from runtimes.verdicts import metadata_faults, structure_faults
+from runtimes.verdict.verdicts import metadata_faults, structure_faults
 from runtimes.verify import VerifyOptions, verify
 
 ROWS = 7  # six artifacts; TF.js runs on two backends

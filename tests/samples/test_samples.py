@@ -22,7 +22,7 @@ import numpy as np
 import pytest
 from browser import BROWSER, NO_BROWSER, browsing, serving
 
-from runtimes import node
+from runtimes.frameworks import node
 
 ROOT = Path(__file__).parents[2]
 SAMPLES = ROOT / "samples"

@@ -24,7 +24,7 @@ SCHEMA = 1
 
 @dataclass(frozen=True)
 class Row:
-    """One model in one column: the outcome, e/n (see ``runtimes.parity``), and the reason of what did not pass."""
+    """One model in one column: the outcome, e/n (see ``runtimes.verdict.parity``), and the reason of what did not pass."""
 
     model: str
     column: str

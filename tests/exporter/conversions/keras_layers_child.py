@@ -12,11 +12,12 @@ from keras_layers import LONG, NETS
 from exporter.frameworks import keras_model
 from exporter.source_folder import SCHEMA, SourceFile, save_source
 from exporter.source_kind import Given
-from runtimes import base, parity
+from runtimes import base
 from runtimes.base import Array, SessionOptions
 from runtimes.batches import run_in_batches
 from runtimes.bundle import ModelSpec
 from runtimes.reference import Variant
+from runtimes.verdict import parity
 
 SAMPLES = 5
 

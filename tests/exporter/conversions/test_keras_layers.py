@@ -11,9 +11,9 @@ import pytest
 from keras_layers import NETS
 
 from exporter.base import conversion
-from runtimes import parity
 from runtimes.base import runtime
 from runtimes.client import Worker
+from runtimes.verdict import parity
 
 HERE = str(Path(__file__).parent)
 # Format -> its runtime, and the conversions to it, each with the name of what it writes.

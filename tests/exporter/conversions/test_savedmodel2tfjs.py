@@ -14,12 +14,12 @@ import pytest
 
 from exporter.conversions import savedmodel2tfjs
 from exporter.conversions.savedmodel2tfjs import graph, model_json
-from runtimes import node
 from runtimes.adapters import tfjs
 from runtimes.base import SessionOptions
 from runtimes.bundle import ModelSpec, TensorSpec
 from runtimes.client import Worker
 from runtimes.errors import ConversionError
+from runtimes.frameworks import node
 from tests import saved_models
 
 RUNNABLE = [kind for kind in saved_models.SPECS if kind not in ("refused", "huge_integer")]

@@ -13,9 +13,9 @@ from exporter.explain.input_changes import input_changes
 from runtimes.bundle import ModelSpec, TensorSpec
 from runtimes.client import ChildFailed
 from runtimes.errors import FwexportError, WorkerCrashed
-from runtimes.parity import noise_floor
 from runtimes.reference import Reference
-from runtimes.turned import turned
+from runtimes.verdict.parity import noise_floor
+from runtimes.verdict.turned import turned
 
 COUNT = 20
 RNG = np.random.default_rng(7)

@@ -20,7 +20,7 @@ from runtimes.bundle import open_bundle
 from runtimes.client import Worker
 from runtimes.files import copy
 from runtimes.reference import REFERENCE, open_reference
-from runtimes.verdicts import feeds
+from runtimes.verdict.verdicts import feeds
 from tests.conftest import FORMATS
 
 SAMPLES = [0, 1, 2, -1]

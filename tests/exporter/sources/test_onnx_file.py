@@ -19,8 +19,8 @@ from exporter.source_folder import SCHEMA, SourceFile, save_source
 from exporter.source_kind import Brought, Given, recognise
 from exporter.sources import onnx_file
 from runtimes.errors import NotAModelError, UsageError
-from runtimes.parity import refuse_reference
 from runtimes.reference import Variant, build, variants
+from runtimes.verdict.parity import refuse_reference
 
 RNG = np.random.default_rng(0)
 CNN = (

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from runtimes import tensorflow_device
 from runtimes.adapters import savedmodel
 from runtimes.base import SessionOptions, zero_feeds
+from runtimes.frameworks import tensorflow_device
 
 
 def write(folder: Path) -> None:

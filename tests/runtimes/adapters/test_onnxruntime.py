@@ -12,7 +12,7 @@ from runtimes import session_child
 from runtimes.base import SessionOptions
 from runtimes.client import Worker
 from runtimes.errors import UnavailableError
-from runtimes.onnxruntime_profile import Placed, in_words, moved, placed
+from runtimes.frameworks.onnxruntime_profile import Placed, in_words, moved, placed
 
 
 @pytest.fixture(scope="module")

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 import tensorflow_child
 
-from runtimes import tensorflow_device
 from runtimes.client import Worker
 from runtimes.errors import UnavailableError
+from runtimes.frameworks import tensorflow_device
 
 
 @pytest.fixture(scope="module")

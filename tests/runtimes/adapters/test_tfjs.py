@@ -18,11 +18,11 @@ import psutil
 import pytest
 
 from exporter.metadata import metadata
-from runtimes import node
 from runtimes.adapters import tfjs
 from runtimes.base import SessionOptions
 from runtimes.bundle import ModelSpec, TensorSpec
 from runtimes.errors import NotAModelError, UnavailableError, WorkerCrashed
+from runtimes.frameworks import node
 from runtimes.process import peak_rss_bytes
 
 needs_node = pytest.mark.skipif(tfjs.check("cpu") is not None, reason=str(tfjs.check("cpu")))

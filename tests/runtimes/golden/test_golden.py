@@ -15,8 +15,8 @@ import pytest
 from runtimes.base import Array
 from runtimes.bundle import SCHEMA, Artifact, Kind, Manifest, ModelSpec, Source, TensorSpec
 from runtimes.golden import INDEX, MAX_BYTES, REPLAYERS, SAMPLES, by_importance, golden, write_golden
-from runtimes.parity import MAX_RATIO, distances
 from runtimes.reference import Reference
+from runtimes.verdict.parity import MAX_RATIO, distances
 
 RNG = np.random.default_rng(4)
 IMAGE = TensorSpec("an image/x:0", "float32", (None, 3, 6, 5), "NCHW", "image")

@@ -22,9 +22,10 @@ from browser import BROWSER, NO_BROWSER, serving, shown
 from conftest import FORMATS
 from onnx import numpy_helper
 
-from runtimes import node, parity
 from runtimes.bundle import Kind
+from runtimes.frameworks import node
 from runtimes.golden import replay
+from runtimes.verdict import parity
 
 PYTHON_FORMATS = sorted(replay.RUNTIMES)
 PACKAGES = ("@tensorflow/tfjs-core", "@tensorflow/tfjs-converter", "@tensorflow/tfjs-backend-wasm")

@@ -12,9 +12,9 @@ import msgspec
 from runtimes.bundle import Artifact, Failure, Manifest, ModelSpec, Source, TensorSpec, save_manifest
 from runtimes.doubts import Doubt
 from runtimes.explanation import Cause, Explanation, LayerError
-from runtimes.flags import Flag
-from runtimes.latency import Latency
 from runtimes.machine import Machine
+from runtimes.measuring.flags import Flag
+from runtimes.measuring.latency import Latency
 from runtimes.rows import SCHEMA, Agreement, BenchResult, BenchRow, VerifyResult, VerifyRow, save
 
 HOSTILE = '<script>alert("x")</script> | **bold** `code [link](https://example.org/x) \x1b[31mred'

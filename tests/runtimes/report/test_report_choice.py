@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 import report_sample as sample
 
-from runtimes.choice import choose
+from runtimes.choosing.choice import choose
+from runtimes.choosing.requirements import parse
 from runtimes.report import report
 from runtimes.report.scatter import Axis, Spot, front, scatter
-from runtimes.requirements import parse
 from runtimes.rows import BenchResult
 
 X, Y = Axis("p50, ms"), Axis("file size, MB")

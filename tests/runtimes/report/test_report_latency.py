@@ -9,9 +9,10 @@ from typing import Any, get_args
 import pytest
 import report_sample as sample
 
-from runtimes.choice import choose
-from runtimes.flags import Flag
-from runtimes.latency import Latency
+from runtimes.choosing.choice import choose
+from runtimes.choosing.requirements import parse
+from runtimes.measuring.flags import Flag
+from runtimes.measuring.latency import Latency
 from runtimes.report import report, units
 from runtimes.report.best import fastest, within_noise
 from runtimes.report.charts import Figure, bars
@@ -19,7 +20,6 @@ from runtimes.report.doubts import MEANINGS
 from runtimes.report.inputs import BundleInputs
 from runtimes.report.measured import Measured, named
 from runtimes.report.stacks import Stacked, stacks
-from runtimes.requirements import parse
 from runtimes.rows import BenchRow
 
 BUNDLE = BundleInputs("torch", "build/torch", sample.manifest("torch"))

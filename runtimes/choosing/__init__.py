@@ -1,0 +1,1 @@
+"""Which artifact to deploy: requirements, the Pareto front, the recommendation."""

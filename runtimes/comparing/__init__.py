@@ -1,0 +1,1 @@
+"""Did it get slower: two results of bench, matched and judged."""
