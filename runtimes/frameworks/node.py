@@ -28,7 +28,7 @@ import msgspec
 
 from runtimes.errors import FwexportError, NotAModelError, UnavailableError, WorkerCrashed
 
-SCRIPTS = Path(__file__).parent / "web"
+SCRIPTS = Path(__file__).parents[1] / "web"
 WEB = "FWEXPORT_WEB"
 OLDEST = 20
 
