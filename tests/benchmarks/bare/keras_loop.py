@@ -16,9 +16,12 @@ tf.config.threading.set_inter_op_parallelism_threads(1)
 model = keras.saving.load_model(sys.argv[1], compile=False)
 predict = tf.function(model, reduce_retracing=True)
 
+inputs: dict[str, list[tf.Tensor]] = {}
 for line in sys.stdin:
     file, seconds = line.split()
-    images = [tf.constant(image) for image in np.load(file).values()]
+    if file not in inputs:
+        inputs[file] = [tf.constant(image) for image in np.load(file).values()]
+    images = inputs[file]
     times: list[float] = []
     end = time.perf_counter() + float(seconds)
     while len(times) < 3 or time.perf_counter() < end:

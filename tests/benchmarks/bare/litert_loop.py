@@ -10,9 +10,12 @@ from ai_edge_litert.interpreter import Interpreter
 interpreter = Interpreter(sys.argv[1], num_threads=int(sys.argv[2]))
 given = interpreter.get_input_details()[0]["index"]
 
+inputs: dict[str, list[np.ndarray]] = {}
 for line in sys.stdin:
     file, seconds = line.split()
-    images = list(np.load(file).values())
+    if file not in inputs:
+        inputs[file] = list(np.load(file).values())
+    images = inputs[file]
     interpreter.resize_tensor_input(given, images[0].shape)
     interpreter.allocate_tensors()
     times: list[float] = []

@@ -16,14 +16,20 @@ options.add_session_config_entry("session.intra_op.allow_spinning", "0")
 session = onnxruntime.InferenceSession(sys.argv[1], options, providers=["CPUExecutionProvider"])
 given, result = session.get_inputs()[0].name, session.get_outputs()[0].name
 
+
+def bound(image: np.ndarray) -> onnxruntime.IOBinding:
+    binding = session.io_binding()
+    binding.bind_ortvalue_input(given, onnxruntime.OrtValue.ortvalue_from_numpy(image))
+    binding.bind_output(result)
+    return binding
+
+
+inputs: dict[str, list[onnxruntime.IOBinding]] = {}
 for line in sys.stdin:
     file, seconds = line.split()
-    bindings = []
-    for image in np.load(file).values():
-        binding = session.io_binding()
-        binding.bind_ortvalue_input(given, onnxruntime.OrtValue.ortvalue_from_numpy(image))
-        binding.bind_output(result)
-        bindings.append(binding)
+    if file not in inputs:
+        inputs[file] = [bound(image) for image in np.load(file).values()]
+    bindings = inputs[file]
     times: list[float] = []
     end = time.perf_counter() + float(seconds)
     while len(times) < 3 or time.perf_counter() < end:

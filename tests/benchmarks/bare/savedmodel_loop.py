@@ -14,9 +14,12 @@ predict = model.signatures["serving_default"]
 [given] = predict.structured_input_signature[1]
 [result] = predict.structured_outputs
 
+inputs: dict[str, list[tf.Tensor]] = {}
 for line in sys.stdin:
     file, seconds = line.split()
-    images = [tf.constant(image) for image in np.load(file).values()]
+    if file not in inputs:
+        inputs[file] = [tf.constant(image) for image in np.load(file).values()]
+    images = inputs[file]
     times: list[float] = []
     end = time.perf_counter() + float(seconds)
     while len(times) < 3 or time.perf_counter() < end:

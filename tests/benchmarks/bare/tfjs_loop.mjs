@@ -28,9 +28,10 @@ const model = await loadGraphModel({
     }),
 });
 
+const inputs = {};
 for await (const line of readline.createInterface({ input: process.stdin })) {
     const [file, seconds] = line.split(' ');
-    const images = readNpy(file);
+    const images = (inputs[file] ??= readNpy(file));
     const times = [];
     const end = performance.now() + Number(seconds) * 1e3;
     while (times.length < 3 || performance.now() < end) {
@@ -41,7 +42,6 @@ for await (const line of readline.createInterface({ input: process.stdin })) {
         times.push((performance.now() - begin) / 1e3);
         result.dispose();
     }
-    images.forEach((image) => image.dispose());
     console.log(JSON.stringify(times));
 }
 
