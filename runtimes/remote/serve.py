@@ -35,7 +35,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path, PurePosixPath
-from typing import BinaryIO
+from typing import Annotated, BinaryIO
 
 import msgspec
 
@@ -54,6 +54,10 @@ EVERY_S = 0.5
 BLOCK = 1 << 20
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
+# One folder, and no word that a command line would read as an option.
+_NAME = re.compile(r"\w[\w.-]*")
+
+Bytes = Annotated[int, msgspec.Meta(ge=0)]
 
 
 @dataclass(frozen=True)
@@ -73,7 +77,7 @@ class File:
     """A file of a bundle, or of its results; ``path`` is relative to the folder, with slashes."""
 
     path: str
-    size_bytes: int
+    size_bytes: Bytes
     sha256: str
 
 
@@ -108,7 +112,7 @@ class Answer:
     """What came of a request. ``result_bytes`` of ``--json`` follow, then the bytes of each of ``files``."""
 
     exit_code: int
-    result_bytes: int
+    result_bytes: Bytes
     files: tuple[File, ...]
 
 
@@ -127,6 +131,8 @@ def serve(fwexport: Sequence[str], version: str, incoming: BinaryIO, outgoing: B
 def _answer(request: Request, fwexport: Sequence[str], incoming: BinaryIO, outgoing: BinaryIO) -> None:
     if request.verb not in VERBS:
         raise UsageError(f"{request.verb!r} cannot be asked of a target; it does {' and '.join(VERBS)}.")
+    if not _NAME.fullmatch(request.name):
+        raise UsageError(f"{request.name!r} is no name of a bundle: letters, digits and . _ - only.")
     root = _root()
     with _writing_to(root):
         objects = _folder(root / "objects")
@@ -253,7 +259,7 @@ def _receive(file: File, objects: Path, incoming: BinaryIO) -> None:
 def _inside(folder: Path, path: str) -> Path:
     """``path`` in ``folder``; one that would lead out of it is refused."""
     parts = PurePosixPath(path).parts
-    if not parts or path.startswith("/") or ".." in (*parts, folder.name):
+    if not parts or path.startswith("/") or ".." in parts:
         raise UsageError(f"{path!r} is no file of a bundle.")
     return folder.joinpath(*parts)
 

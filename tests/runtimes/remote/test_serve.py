@@ -115,7 +115,11 @@ def test_earlier_results_lie_where_the_command_continues_them(talk: Talk) -> Non
     ("fields", "said"),
     [
         ({"verb": "build"}, "cannot be asked of a target"),
-        ({"name": ".."}, "is no file of a bundle"),
+        ({"name": ".."}, "is no name of a bundle"),
+        ({"name": "/etc/net"}, "is no name of a bundle"),
+        ({"name": "../../net"}, "is no name of a bundle"),
+        ({"name": "--output=elsewhere"}, "is no name of a bundle"),
+        ({"bundle": [{"path": "a", "size_bytes": -1, "sha256": "a" * 64}]}, "`int` >= 0"),
         ({"bundle": [{"path": "a", "size_bytes": 1, "sha256": "../../a"}]}, "without its sha256"),
         ({"bundle": 3}, "Expected `array`"),
     ],
