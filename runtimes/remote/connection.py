@@ -200,7 +200,8 @@ class Connection:
         paths = {file.sha256: place / file.path for file in earlier}
         paths |= {file.sha256: bundle.folder / file.path for file in files}
         self._write([msgspec.json.encode(request) + b"\n"])
-        missing = self._read(Missing).sha256
+        asked = set(self._read(Missing).sha256)
+        missing = [sha256 for sha256 in paths if sha256 in asked]
         sizes = {file.sha256: file.size_bytes for file in (*files, *earlier)}
         to_send, whole = sum(sizes[sha256] for sha256 in missing), sum(sizes.values())
         self._on_line(f"{self._target}: sending {to_send / 1e6:.1f} of {whole / 1e6:.1f} MB")
@@ -218,7 +219,7 @@ class Connection:
         """Find out who is there; from then on its standard error is for the person."""
         with self._killed_after(CONNECT_S + START_S):
             while (line := self._from.readline(BLOCK)) and not line.startswith(MARK):
-                self._last.append(line.decode(errors="replace").strip())
+                self._last.append(_printable(line))
         if not line:
             raise self._unreachable()
         try:
@@ -240,11 +241,12 @@ class Connection:
 
     def _listen(self) -> None:
         assert self._process.stderr
-        for line in self._process.stderr:
-            text = line.decode(errors="replace").rstrip()
-            self._last.append(text)
-            if self._greeted and not self._ended:  # that it was interrupted there is said here
-                self._on_line(text)
+        with self._process.stderr as lines:
+            for line in lines:
+                text = _printable(line)
+                self._last.append(text)
+                if self._greeted and not self._ended:  # that it was interrupted there is said here
+                    self._on_line(text)
 
     def _write(self, blocks: Iterable[bytes]) -> None:
         with contextlib.suppress(BrokenPipeError):  # what the other side said before it left tells more
@@ -257,11 +259,17 @@ class Connection:
         line = self._from.readline()
         if not line:
             raise self._lost()
-        message = msgspec.json.decode(line, type=dict[str, Any])
-        if "error" in message:
+        try:
+            message = msgspec.json.decode(line, type=dict[str, Any])
+            if "error" not in message:
+                return msgspec.convert(message, kind)
             failed = msgspec.convert(message["error"], Failed)
-            raise (by_name(failed.type) or FwexportError)(f"{self._target}: {failed.message}")
-        return msgspec.convert(message, kind)
+        except msgspec.DecodeError as error:
+            raise WorkerCrashed(
+                f"{self._target} answered what fwexport does not understand ({error}): {_printable(line[:200])!r}. "
+                "Install the same version on both."
+            ) from None
+        raise (by_name(failed.type) or FwexportError)(f"{self._target}: {failed.message}")
 
     def _bytes(self, count: int) -> bytes:
         content = self._from.read(count)
@@ -323,6 +331,12 @@ def _blocks(path: Path) -> Iterator[bytes]:
     with path.open("rb") as stream:
         while block := stream.read(BLOCK):
             yield block
+
+
+def _printable(line: bytes) -> str:
+    """A line of the other side, without what would steer this side's terminal."""
+    text = line.decode(errors="replace").expandtabs().rstrip()
+    return "".join(letter for letter in text if letter.isprintable())
 
 
 def _advice(target: Target, said: str, code: int) -> str:
