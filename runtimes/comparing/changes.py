@@ -141,10 +141,12 @@ def _without_times(old: BenchRow | None, new: BenchRow | None) -> tuple[Outcome,
 class _Judged:
     outcome: Outcome
     reason: str
-    change: Change
+    change: Change | None
 
 
 def _judge(old: Latency, new: Latency, rule: Rule) -> _Judged:
+    if min(old.p50_s, new.p50_s) <= 0:
+        return _Judged("unclear", "a time that is not above 0 s has no ratio: bench again", None)
     plain = Change(old.p50_s, new.p50_s, new.p50_s / old.p50_s)
     if not all(side.rounds_p50_s and all(side.rounds_p50_s) for side in (old, new)):
         return _Judged("unclear", "its rounds were not kept: bench again", plain)

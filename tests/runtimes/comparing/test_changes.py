@@ -188,6 +188,14 @@ def test_rows_without_rounds_decide_nothing() -> None:
     assert (found.outcome, found.reason) == ("unclear", "its rounds were not kept: bench again")
 
 
+@pytest.mark.parametrize("p50_s", [0.0, -0.001])
+def test_a_time_without_a_ratio_decides_nothing(p50_s: float) -> None:
+    none = replace(row(1.0), compute=replace(latency(1.0), p50_s=p50_s))
+    for found in (only(none, row(1.0)), only(row(1.0), none)):
+        assert (found.outcome, found.compute) == ("unclear", None)
+        assert found.reason == "a time that is not above 0 s has no ratio: bench again"
+
+
 def test_what_else_changed_is_said_and_decides_nothing() -> None:
     new = replace(
         row(1.0, seed=2),
