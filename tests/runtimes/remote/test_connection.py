@@ -47,9 +47,7 @@ def told(
     program, sent, lines = folder.parent / "bin" / "ssh", folder.parent / "sent", list[str]()
     program.parent.mkdir()
     lined = b"".join((one if isinstance(one, bytes) else json.dumps(one).encode()) + b"\n" for one in answers)
-    program.write_text(
-        SSH.format(python=sys.executable, hello=HELLO, log=log, answer=lined, sent=str(sent))
-    )
+    program.write_text(SSH.format(python=sys.executable, hello=HELLO, log=log, answer=lined, sent=str(sent)))
     program.chmod(0o755)
     monkeypatch.setenv("PATH", str(program.parent))
     files = [describe(folder / "manifest.json", folder)]
