@@ -87,7 +87,7 @@ def visit(batch: int, seconds: float, rewarm: bool, end_to_end: bool) -> Visit:
     """Time single runs of ``batch`` samples for ``seconds``, but one at least; and as long from host to host."""
     open_ = session()
     inputs, calls = _inputs.setdefault(batch, []), _calls.setdefault(batch, [])
-    for each in rotation(_held, batch)[len(inputs) :]:
+    for each in rotation(_held, batch, len(inputs)):
         inputs.append(each)
         calls.append(open_.bind(each))
     compute = _sampled(open_.sample, calls, seconds, rewarm)
@@ -97,12 +97,15 @@ def visit(batch: int, seconds: float, rewarm: bool, end_to_end: bool) -> Visit:
     return Visit(compute, _sampled(sample_calls, host, seconds, rewarm))
 
 
-def rotation(samples: Feeds, batch: int) -> list[dict[str, Array]]:
-    """A few batches of the samples, taken in turn: as many as ROTATION, or fewer where large ones fill the cache alone."""
+def rotation(samples: Feeds, batch: int, have: int = 0) -> list[dict[str, Array]]:
+    """A few batches of the samples, taken in turn: as many as ROTATION, or fewer where large ones fill the cache alone.
+
+    Without the first that the caller has already: they would be large blocks that are freed at once.
+    """
     total = len(next(iter(samples.values())))
     batch_bytes = sum(array.nbytes for array in samples.values()) * batch // total
     count = max(2, min(ROTATION, ROTATION_BYTES // max(1, batch_bytes)))
-    picks = [(np.arange(batch) + start * batch) % total for start in range(count)]
+    picks = [(np.arange(batch) + start * batch) % total for start in range(have, count)]
     return [{name: array[pick] for name, array in samples.items()} for pick in picks]
 
 

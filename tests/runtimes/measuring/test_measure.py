@@ -168,6 +168,8 @@ def test_inputs_take_turns_and_real_ones_are_repeated_in_large_batches() -> None
     held = {"x": np.arange(5)}
     turns = [each["x"].tolist() for each in measure_child.rotation(held, 2)]
     assert turns[:3] == [[0, 1], [2, 3], [4, 0]]
+    assert [each["x"].tolist() for each in measure_child.rotation(held, 2, 2)] == turns[2:]
+    assert measure_child.rotation(held, 2, len(turns)) == []
     assert measure_child.rotation(held, 7)[0]["x"].tolist() == [0, 1, 2, 3, 4, 0, 1]
 
 
