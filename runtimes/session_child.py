@@ -74,7 +74,7 @@ def open_session(
     begin_load = time.perf_counter()
     opened = adapter.load(path, device, options)
     loaded = time.perf_counter()
-    elsewhere = opened.library_s or 0.0
+    elsewhere = opened.library_s
     loaded_rss = peak_rss_bytes(opened.pid)
     _open.append(opened)
     first_s = None if first is None else first_run(first)
@@ -83,8 +83,8 @@ def open_session(
         opened.outputs,
         opened.prove(),
         opened.threads,
-        imported - begin + elsewhere,
-        loaded - begin_load - elsewhere,
+        imported - begin if elsewhere is None else elsewhere,  # then nothing was imported here
+        loaded - begin_load - (elsewhere or 0.0),
         found,
         dict(opened.metadata),
         dict(opened.settings),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import msgspec
@@ -38,3 +39,16 @@ def test_the_first_run_is_timed_before_the_proof_warms_the_model(
     assert 0 < opened.first_s < 10
     assert opened.device_proof == "fake cpu"
     assert session_child.open_session("fake", file, "cpu", SessionOptions()).first_s is None
+
+
+def test_a_library_in_another_process_is_all_that_is_imported(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def versions() -> dict[str, str]:
+        time.sleep(0.05)
+        return {"fake": "1"}
+
+    monkeypatch.setattr(fake, "versions", versions)
+    assert session_child.open_session("fake", file, "cpu", SessionOptions()).import_s > 0.05
+    monkeypatch.setattr(fake._Session, "library_s", 1e-6)
+    assert session_child.open_session("fake", file, "cpu", SessionOptions()).import_s == 1e-6
