@@ -72,6 +72,7 @@ class Worker:
         self._wire = Wire(self._folder, "call")
         self._calls: list[str] = []
         self._ended: WorkerError | None = None
+        self._closed = False
         self._lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
         self._log = (self._folder / "stderr.log").open("wb")
         self._process = subprocess.Popen(
@@ -145,8 +146,9 @@ class Worker:
 
     def close(self, keep: bool = False) -> None:
         """End the child, and every process that it started. What a crash left to look at stays, and so with ``keep``."""
-        if self._ended is not None:
+        if self._closed:  # its number may be another process's by now
             return
+        self._closed = True
         for stop in (signal.SIGTERM, signal.SIGKILL):
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(self._process.pid, stop)

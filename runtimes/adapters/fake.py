@@ -3,7 +3,7 @@
     {"inputs": [TensorSpec], "outputs": [TensorSpec], "weights": [[..]], "does": "", "seconds": 0.0, "sleep": Sleep}
 
 It computes ``x.reshape(n, -1) @ weights`` in float32. ``does``: crash (or large: with more than 8 samples alone), exit,
-hang, missing or raise; or it answers otherwise in a batch, the second time (again), or on one thread (threads); or a
+hang, missing or raise; or more than 8 samples end the process in which it pretends to compute (engine); or it answers otherwise in a batch, the second time (again), or on one thread (threads); or a
 thread of it never rests (spin). A bound run takes ``seconds``, and ``sample_seconds`` more for each sample: slept
 without a ``sleep``, else as ``sleep`` says, so that statistics on times can be held against a truth that is known.
 Where the environment has FWEXPORT_FAKE_GPU there is a GPU too, and ``copy_seconds`` is what copies to and from it take.
@@ -26,7 +26,7 @@ import numpy as np
 
 from runtimes.base import Array, Feeds, Inspection, Session, SessionOptions
 from runtimes.bundle import TensorSpec
-from runtimes.errors import NotAModelError
+from runtimes.errors import NotAModelError, WorkerCrashed
 
 FORMATS = ("fake",)
 DEVICES = {"cpu": ("fake",), "gpu": ("fake",)}
@@ -104,6 +104,7 @@ class _Session(Session):
         self._answered: set[bytes] = set()
         self._weights = np.array(file.weights, np.float32)
         self._pace = _Pace(file.seconds, file.sleep) if file.sleep else None
+        self._engine_died = False
 
     def run(self, feeds: Feeds) -> dict[str, Array]:
         x = feeds[self.inputs[0].name]
@@ -148,6 +149,9 @@ class _Session(Session):
         match self._file.does:
             case "crash" | "large" if self._file.does == "crash" or count > 8:
                 os.kill(os.getpid(), signal.SIGSEGV)
+            case "engine" if self._engine_died or count > 8:
+                self._engine_died = True
+                raise WorkerCrashed("the fake runtime's engine is dead")
             case "exit":
                 os._exit(3)
             case "hang":

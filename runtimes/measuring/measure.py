@@ -21,10 +21,11 @@ from runtimes import environment
 from runtimes.base import Array
 from runtimes.batches import fixed_batch
 from runtimes.doubts import Doubt
-from runtimes.errors import FwexportError
+from runtimes.errors import FwexportError, WorkerError
 from runtimes.measuring import measure_child
 from runtimes.measuring.cases import Case, Kind, Measured, Plan, swept_next, visits
 from runtimes.measuring.idle import Idleness
+from runtimes.measuring.measure_child import Warmed
 from runtimes.pool import Cell, Live
 from runtimes.process import with_descendants
 from runtimes.reference import REFERENCE, open_reference
@@ -82,7 +83,7 @@ class _Run:
             for item in self._running():
                 item.times.append([])
                 item.end_to_end.append([])
-            for turn in range(plan.rounds):
+            for turn in range(plan.rounds if self._running() else 0):
                 done = number * plan.rounds + turn + 1
                 self._on_step(f"round {done} of {plan.rounds * plan.processes}")
                 for item in visits(self._running(), self._order):
@@ -129,12 +130,17 @@ class _Run:
             batch = min([*asked, swept]) if swept else min(asked)
             item = asked.pop(batch, None) or self._added(kind, batch)
             with self._failing([item]):
-                samples = self._samples(kind.cell, batch)
-                seconds = min(WARMUP_S, WARMUP_SHARE * self._plan.seconds / self._plan.processes)
-                item.warmed.append(self._call(kind, measure_child.warm_up, samples, seconds))
+                item.warmed.append(self._warmed(self._child(kind), batch))
                 runs_s[batch] = item.warmed[-1].run_s
             if batch == swept:
                 swept = swept_next(batch, runs_s)
+
+    def _warmed(self, child: _Child, batch: int) -> Warmed:
+        """The warm-up of one batch."""
+        seconds = min(WARMUP_S, WARMUP_SHARE * self._plan.seconds / self._plan.processes)
+        found = self._call(child, measure_child.warm_up, self._samples(child.kind.cell, batch), seconds)
+        child.warm.add(batch)
+        return found
 
     def _added(self, kind: Kind, batch: int) -> Measured:
         """A case that the sweep asks for; the cold start of its child is the other cases' too."""
@@ -147,21 +153,26 @@ class _Run:
         case = item.case
         with self._failing([item]):
             child = self._child(case.kind)
+            if case.batch not in child.warm:  # it was opened again
+                self._warmed(child, case.batch)
             if not child.holds:
                 child.hold(self._samples(case.cell))
             rewarm = item.warmed[-1].run_s < measure_child.SLOW_S
             on_gpu = case.cell.device != "cpu"
-            seen = self._call(case.kind, measure_child.visit, case.batch, self._plan.visit_s, rewarm, on_gpu)
+            seen = self._call(child, measure_child.visit, case.batch, self._plan.visit_s, rewarm, on_gpu)
             item.times[-1].append(seen.compute_ns)
             if on_gpu:
                 self.watch.look()
                 item.end_to_end[-1].append(seen.end_to_end_ns)
 
-    def _call(self, kind: Kind, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Call a function in a child while all others wait."""
-        child = self._child(kind)
-        with self.idleness.watched(self._waiting(kind)):
-            return child.live.worker.call(function, *args, **kwargs)
+    def _call(self, child: _Child, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Call a function in a child while all others wait. One whose own child died is ended too."""
+        try:
+            with self.idleness.watched(self._waiting(child.kind)):
+                return child.live.worker.call(function, *args, **kwargs)
+        except WorkerError:
+            child.close()
+            raise
 
     def _child(self, kind: Kind) -> _Child:
         """The live child; one that another of its cases has killed is opened again."""
@@ -198,8 +209,10 @@ class _Child:
     """One child process, with its cold start."""
 
     def __init__(self, kind: Kind, first: dict[str, Array], timeout_s: float) -> None:
+        self.kind = kind
         self.live = Live(kind.cell, kind.threads, timeout_s, precision=kind.precision, first=first)
         self.pids: tuple[int, ...] = (self.live.worker.pid,)
+        self.warm: set[int] = set()
         self.holds = False
 
     def start(self) -> None:

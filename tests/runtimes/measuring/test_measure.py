@@ -7,7 +7,7 @@ import random
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +16,7 @@ import pytest
 from runtimes import environment
 from runtimes.bench import row
 from runtimes.bundle import open_bundle
+from runtimes.client import Worker
 from runtimes.doubts import Doubt
 from runtimes.measuring import idle, measure_child
 from runtimes.measuring.cases import SWEEP_UP_TO, Case, Measured, Plan, swept_next, visits
@@ -104,6 +105,35 @@ def test_a_batch_that_kills_its_child_costs_no_other_its_row(tmp_path: Path) -> 
     assert set(told) == {1, 4, 16}
     (crashed,) = [item for item in found if item.error is not None]
     shutil.rmtree(str(crashed.error).rpartition("< ")[2].removesuffix("/calls.jsonl"))
+
+
+@pytest.mark.parametrize("does", ["large", "engine"])
+def test_a_child_that_is_opened_again_warms_up_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, does: str
+) -> None:
+    called: list[tuple[str, int]] = []
+    really = Worker.start
+
+    def start(worker: Worker, function: Callable[..., object], *given: object) -> None:
+        called.append((function.__name__, worker.pid))
+        really(worker, function, *given)
+
+    monkeypatch.setattr(Worker, "start", start)
+    one = cell(tmp_path / "one", does=does, seconds=0.001)
+    found = measured([Case(one), Case(one, batch=16)])
+    assert {batch: row(item).outcome for batch, item in found.items()} == {1: "passed", 16: "crashed"}
+    first, again = dict.fromkeys(pid for _, pid in called)
+    assert [name for name, pid in called if pid == first] == ["open_session", "warm_up", "warm_up"]
+    assert [name for name, pid in called if pid == again][:4] == ["open_session", "warm_up", "hold", "visit"]
+    assert len(found[1].opened) == len(found[1].warmed) == 1
+    if does == "large":
+        shutil.rmtree(str(found[16].error).rpartition("< ")[2].removesuffix("/calls.jsonl"))
+
+
+def test_nothing_goes_round_where_nothing_runs(tmp_path: Path) -> None:
+    said: list[str] = []
+    measure([Case(cell(tmp_path / "one"), precision="int4")], Plan(), on_step=said.append)
+    assert said == ["torch/fake/fake/cpu/fake, int4 starts"]
 
 
 def test_what_cannot_be_opened_is_a_row_that_says_why(tmp_path: Path) -> None:
