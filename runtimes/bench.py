@@ -274,11 +274,12 @@ def _position(case: Case, chosen: Sequence[Case]) -> tuple[int, int]:
 
 def save_times(path: Path, done: Sequence[tuple[Measured, BenchRow]], every: Sequence[BenchRow] = ()) -> None:
     """Write the raw times of what was measured, and keep those that the file has of ``every`` other row."""
-    fresh = {}
+    fresh, again = {}, {times.name(own) for _, own in done}
     for measured, own in done:
         if measured.error is None:
             fresh[times.name(own)] = measured.times
             if own.end_to_end is not None:
                 fresh[times.name(own, end_to_end=True)] = measured.end_to_end
-    keep = [times.name(each, end_to_end) for each in every for end_to_end in (False, True)]
+    others = [each for each in every if times.name(each) not in again]
+    keep = [times.name(each, end_to_end) for each in others for end_to_end in (False, True)]
     times.save(path, fresh, keep)

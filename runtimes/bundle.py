@@ -149,7 +149,10 @@ class Bundle:
         path = self.path(artifact)
         if not path.exists():
             raise ChecksumError(f"{path} is missing, though {MANIFEST} lists it. Build the bundle again.")
-        found = digest(path)
+        try:
+            found = digest(path)
+        except OSError as error:
+            raise ChecksumError(f"{path} cannot be read: {error.strerror}.") from error
         if found != artifact.sha256:
             raise ChecksumError(
                 f"{path} was changed after it was exported: its sha256 is {found[:12]}..., {MANIFEST} says "

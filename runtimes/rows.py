@@ -303,18 +303,20 @@ Row = TypeVar("Row", bound=VerifyRow | BenchRow)
 def merged(earlier: Sequence[Row], fresh: Sequence[Row], current: Mapping[str, str]) -> tuple[Row, ...]:
     """``fresh`` rows, and those of an earlier, wider run that they do not replace.
 
-    ``current`` is the sha256 of each format in the bundle: a row about another file is dropped.
+    ``current`` is the sha256 of each format in the bundle: a row about another file is dropped. Of one that was
+    unavailable nobody knows with how many threads it would have run: it is replaced whatever their number.
     """
 
-    def cell(row: Row) -> tuple[object, ...]:
-        more = (row.batch, row.threads, row.precision) if isinstance(row, BenchRow) else ()
+    def cell(row: Row, threads: bool = True) -> tuple[object, ...]:
+        more = (row.batch, row.precision, row.threads if threads else 0) if isinstance(row, BenchRow) else ()
         return (row.artifact, row.runtime, row.device, row.backend, *more)
 
-    replaced = {cell(row) for row in fresh}
+    replaced = {cell(row, threads) for row in fresh for threads in (True, False)}
     kept = [
         row
         for row in earlier
-        if cell(row) not in replaced and current.get(row.artifact) == row.artifact_sha256
+        if cell(row, row.outcome != "unavailable") not in replaced
+        and current.get(row.artifact) == row.artifact_sha256
     ]
     order = list(current)
     return tuple(sorted([*kept, *fresh], key=lambda row: order.index(row.artifact)))

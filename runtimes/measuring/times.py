@@ -6,6 +6,8 @@ shape (processes, rounds). A zip archive reads one member at a time, so a row co
 
 from __future__ import annotations
 
+import zipfile
+import zlib
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
@@ -20,6 +22,8 @@ TIMES = "times.npz"
 Rounds = Sequence[Sequence[Array]]
 
 _COUNTS = "/rounds"
+# What NumPy raises for a file that is cut short or is none of its own.
+_DAMAGED = (ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error)
 
 
 def name(row: BenchRow, end_to_end: bool = False) -> str:
@@ -31,7 +35,7 @@ def save(path: Path, fresh: Mapping[str, Rounds], keep: Collection[str] = ()) ->
     """Write the fresh times, by name, and those that the file has already of the names in ``keep``."""
     arrays: dict[str, Array] = {}
     for each in keep:
-        kept = load(path, each) if each not in fresh else None
+        kept = load(path, each)
         if kept is not None:
             arrays |= _packed(each, kept)
     for each, rounds in fresh.items():
@@ -40,13 +44,13 @@ def save(path: Path, fresh: Mapping[str, Rounds], keep: Collection[str] = ()) ->
 
 
 def load(path: Path, name: str) -> list[list[Array]] | None:
-    """``[process][round]`` arrays of nanoseconds, int64, or None when the file or the name is not there."""
+    """``[process][round]`` arrays of nanoseconds, int64, or None when the file is not there or damaged, or lacks the name."""
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
             if name not in file.files:
                 return None
             flat, counts = file[name].astype(np.int64), file[name + _COUNTS]
-    except FileNotFoundError:
+    except (FileNotFoundError, *_DAMAGED):
         return None
     ends = np.cumsum(counts.ravel())
     parts = np.split(flat, ends[:-1])

@@ -75,6 +75,26 @@ def test_rows_and_times_of_an_earlier_run_stay(bundle: Path) -> None:
         assert sum(len(one) for one in raw[0]) == row.compute.n
 
 
+def test_a_row_that_fails_keeps_no_times_of_an_earlier_run(bundle: Path) -> None:
+    before, other = bench(bundle, replace(QUICK, threads=(2,))).rows
+    (bundle / "model.fake").unlink()
+    (row,) = bench(bundle, replace(QUICK, threads=(2,), batches=(1,))).rows
+    assert (row.compute, times.name(row)) == (None, times.name(before))
+    assert times.load(bundle / times.TIMES, times.name(row)) is None
+    assert times.load(bundle / times.TIMES, times.name(other)) is not None
+
+
+def test_times_that_are_damaged_are_replaced(bundle: Path) -> None:
+    first = bench(bundle, replace(QUICK, batches=(1, 4))).rows
+    path = bundle / times.TIMES
+    for content in (b"", b"no times", path.read_bytes()[:-40]):
+        path.write_bytes(content)
+        assert times.load(path, times.name(first[1])) is None
+    (row,) = bench(bundle, replace(QUICK, batches=(1,))).rows
+    assert times.load(path, times.name(row)) is not None
+    assert times.load(path, times.name(first[1])) is None
+
+
 def test_a_batch_that_kills_its_child_leaves_the_other_rows(tmp_path: Path) -> None:
     found = bench(fake_bundle(tmp_path / "b", does="crash"), QUICK)
     assert [row.outcome for row in found.rows] == ["crashed", "crashed"]

@@ -64,6 +64,8 @@ def test_a_narrower_run_replaces_its_own_rows_only() -> None:
     one = BenchRow("torch", "onnx", "onnxruntime", "cpu", "cpu", 2, 1, artifact_sha256="a")
     assert merged([one], [replace(one, batch=32)], current) == (one, replace(one, batch=32))
     assert len(merged([one], [replace(one, threads=1)], current)) == 2
+    missing = replace(one, outcome="unavailable")  # TF.js without Node, which has one thread where it is
+    assert merged([missing], [replace(one, threads=1)], current) == (replace(one, threads=1),)
 
 
 def test_rows_survive_their_file_and_damage_is_one_message(tmp_path: Path) -> None:
