@@ -36,10 +36,13 @@ class CompareRow:
     """One row of bench before and now. The sources are "" where the row is not there, ``bundle`` where there is one only.
 
     ``slower`` and ``faster`` are beyond both noise and the threshold, ``same`` is within the threshold, ``unclear`` what
-    the noise leaves open. ``failed`` was measured before and now ended badly, ``missing`` is not there or not available
-    any more, ``unavailable`` what this machine lacks was not there before either, ``skipped`` was not measured before. ``compute`` and ``end_to_end`` are medians of single runs and
-    decide; ``cold_s`` (import, load and first run), ``peak_rss_bytes`` and ``size_bytes`` inform. The flags are what
-    makes the times of either side doubtful; ``notes`` say in words what else differs.
+    the noise leaves open. ``failed`` was measured before and now ended badly; ``missing`` is not there or not available
+    any more. Of what was not measured before, ``new`` is measured now, ``unavailable`` still lacks something, and
+    ``skipped`` is the rest.
+
+    ``compute`` and ``end_to_end`` are medians of single runs and decide; ``cold_s`` (import, load and first run),
+    ``peak_rss_bytes`` and ``size_bytes`` inform. The flags are what makes the times of either side doubtful; ``notes``
+    say in words what else differs.
     """
 
     bundle: str

@@ -65,12 +65,9 @@ def _difference(old: Location, new: Location) -> tuple[Location, float]:
 def decide(found: Ratio, threshold: float) -> Decision:
     """Slower or faster only where the interval excludes 1 and the value exceeds the threshold: 0.03 is 3 %.
 
-    Same where the whole interval lies within the threshold; everything else is unclear. Without any change, "slower" is
-    said in about 2.5 % of comparisons, for an interval of 95 %, where the threshold is 0, and in none of thousands where
-    it is 3 % and rounds differ by 1 %. A change as large as the threshold is found half the time at best: the threshold has
-    to lie below the change that must be found. Interleaved processes share the machine's state but not their luck, which
-    only several of them show: with one on each side the threshold alone keeps it out. Where the ratio is ``unseen``, slower and faster begin at UNSEEN at the least, and what lies
-    between is unclear.
+    Same where the whole interval lies within the threshold; everything else is unclear. Without any change, a threshold
+    of 0 lets an interval of 95 % say "slower" in 2.5 % of comparisons. A change as large as the threshold is found half
+    the time at best. Where the ratio is ``unseen``, slower and faster begin at UNSEEN at the least.
     """
     limit = 1 + effective(found, threshold)
     low, high = found.interval
@@ -86,24 +83,8 @@ def effective(found: Ratio, threshold: float) -> float:
     return max(threshold, UNSEEN) if found.unseen else threshold
 
 
-def why(found: Ratio, threshold: float) -> str:
-    """The decision's reason, with its values and what would help, in a sentence or two."""
-    low, high = found.interval
-    seen = f"{found.value:.3f} times the old latency, 95 % interval {low:.3f} to {high:.3f}"
-    help_ = ""
-    if found.unseen:
-        help_ = (
-            " One process each was measured, at different times: how much two processes differ was not seen, so that only "
-            f"a change beyond {effective(found, threshold):.0%} counts. Use --processes 5 for both, or compare two bundles, "
-            "which are interleaved."
-        )
-    elif decide(found, threshold) == "unclear":
-        help_ = " Measure longer, or with more --processes."
-    return f"{seen}: {reason(found, threshold)}.{help_}"
-
-
 def reason(found: Ratio, threshold: float) -> str:
-    """The decision's reason without the values."""
+    """The decision's reason, in a few words."""
     low, high = found.interval
     limit = effective(found, threshold)
     return {
