@@ -61,7 +61,8 @@ def compare(old: Path, new: Path, options: CompareOptions, on_step: OnStep | Non
         _side(old, before),
         _side(new, now),
         tuple(rows),
-        tuple(_notes(before, now, interleaved)),
+        tuple(_notes(before, now, rule)),
+        options.across_machines,
     )
 
 
@@ -110,18 +111,19 @@ def _side(path: Path, result: BenchResult) -> Side:
     return Side(str(path), result.created, result.time, result.machine, result.every_doubt)
 
 
-def _notes(old: BenchResult, new: BenchResult, interleaved: bool) -> Iterator[str]:
-    if not interleaved and (old.created, old.rows) == (new.created, new.rows):
+def _notes(old: BenchResult, new: BenchResult, rule: Rule) -> Iterator[str]:
+    if not rule.interleaved and (old.created, old.rows) == (new.created, new.rows):
         yield "both sides are one and the same measurement"
     if min((row.processes for side in (old, new) for row in side.rows if row.compute), default=2) == 1:
-        apart = "" if interleaved else f": only changes beyond {UNSEEN:.0%} count"
+        apart = "" if rule.interleaved else f": only changes beyond {UNSEEN:.0%} count"
         yield f"one process measured each row, so how much two processes differ was not seen{apart}"
     sources = [", ".join(dict.fromkeys(row.source for row in side.rows)) for side in (old, new)]
     if all(sources) and sources[0] != sources[1]:
         yield f"the old rows are of {sources[0]}, the new ones of {sources[1]}"
     if old.time != new.time:
         yield f"the old side was measured with --time {old.time}, the new one with --time {new.time}"
-    for difference in differences(old.machine, new.machine):
-        yield f"two machines: {difference}"
+    if rule.across_machines:  # else each row says so, as its reason
+        for difference in differences(old.machine, new.machine):
+            yield f"two machines: {difference}"
     for change in changes(old.machine, new.machine):
         yield f"set up otherwise: {change}"

@@ -80,7 +80,9 @@ class Side:
 
 @dataclass(frozen=True)
 class CompareResult:
-    """What ``compare --json`` prints. ``interleaved`` is whether both sides were measured now, in the same rounds."""
+    """What ``compare --json`` prints. ``interleaved`` is whether both sides were measured now, in the same rounds;
+    ``across_machines`` whether times of two machines were judged too.
+    """
 
     schema: int
     created: str
@@ -90,6 +92,7 @@ class CompareResult:
     new: Side
     rows: tuple[CompareRow, ...]
     notes: tuple[str, ...] = ()
+    across_machines: bool = False
 
 
 def exit_code(

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from runtimes.comparing.compare_rows import Change, CompareResult, CompareRow, Outcome
 from runtimes.doubts import ADVICE
+from runtimes.machine import differences
 from runtimes.report import units
 from runtimes.report.comment_parts import inline, listed, shortened, table
 
@@ -121,7 +122,12 @@ def remarks(result: CompareResult) -> list[str]:
             f"~ these times are doubtful: {', '.join(flags)} (`fwexport bench` says which and what it means)"
         )
     said += result.notes
-    if any(row.outcome == "unclear" for row in result.rows):
+    unclear = any(row.outcome == "unclear" for row in result.rows)
+    if unclear and not result.across_machines and differences(result.old.machine, result.new.machine):
+        said.append(
+            "measure both sides on one machine; --across-machines judges these times, where the machines are alike"
+        )
+    elif unclear:
         better = "" if result.interleaved else "; so may two bundles, which are measured in the same rounds"
         said.append(f"longer runs or more --processes may tell what is unclear{better}")
     return list(dict.fromkeys(said))

@@ -156,6 +156,26 @@ def test_what_cannot_be_compared_says_what_to_run(tmp_path: Path) -> None:
         compare(file, bundle, "--time", "quick")
 
 
+def test_times_of_two_machines_say_what_would_tell(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    old = benched(paced(tmp_path / "old"))
+    result = json.loads(old.read_text())
+    result["machine"]["cpu"] = "Cortex-A76"
+    new = tmp_path / "new.json"
+    new.write_text(json.dumps(result))
+    capsys.readouterr()
+    assert compare(old, new) == 3
+    said = " ".join(capsys.readouterr().out.split())
+    assert "--across-machines judges these times" in said
+    assert said.count("Cortex-A76") == 1
+    assert "longer runs" not in said
+    assert compare(old, new, "--across-machines") == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert said.count("Cortex-A76") == 1
+    assert "--across-machines judges" not in said
+
+
 @pytest.mark.parametrize("text", ["5", "-1%", "nan", "inf%", "much"])
 def test_a_threshold_is_a_share(tmp_path: Path, text: str) -> None:
     import click
