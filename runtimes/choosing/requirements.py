@@ -59,7 +59,10 @@ class Requirement:
 
 def parse(texts: Sequence[str]) -> tuple[Requirement, ...]:
     """The requirements of several lists, in their order. Raises UsageError for one that cannot be read."""
-    return tuple(_one(part.strip()) for text in texts for part in text.split(","))
+    parts = [part.strip() for text in texts for part in text.split(",")]
+    if "" in parts:
+        raise UsageError(f"--require {','.join(texts)!r}: nothing is required before or after one of its commas.")
+    return tuple(map(_one, parts))
 
 
 def _one(text: str) -> Requirement:
@@ -79,7 +82,9 @@ def _one(text: str) -> Requirement:
         limit = float(written)
     except ValueError:
         limit = math.nan
-    if not math.isfinite(limit) or limit < 0:
+    if limit < 0:
+        raise UsageError(f"--require {text!r}: no {name} is below 0.")
+    if not math.isfinite(limit):
         raise UsageError(
             f"--require {text!r}: the limit {written!r} is not a plain number. The unit is in the metric's name."
         )

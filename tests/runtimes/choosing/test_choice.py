@@ -72,11 +72,13 @@ def test_requirements_are_read_in_their_order() -> None:
     [
         ("p95_ms<5", "no metric 'p95_ms'. The metrics are: p50_ms, p90_ms,"),
         ("p90_ms", "A shell needs quotes"),  # where a shell took <5 for a file
-        ("p90_ms<5,", "A shell needs quotes"),
+        ("p90_ms<5,", "--require 'p90_ms<5,': nothing is required before or after one of its commas"),
+        ("", "--require '': nothing is required"),
         ("p90_ms=5", "one of < <= > >="),
         ("p90_ms<5ms", "'5ms' is not a plain number"),
         ("p90_ms<nan", "'nan' is not a plain number"),
-        ("p90_ms<-1", "'-1' is not a plain number"),
+        ("p90_ms<-1", "no p90_ms is below 0"),
+        ("per_s>-inf", "no per_s is below 0"),
         ("p90_ms>5", "less p90_ms is better, so a limit is p90_ms<5"),
         ("per_s<5", "more per_s is better, so a limit is per_s>5"),
         ("accuracy>97", "a share, from 0 to 1: accuracy>0.97?"),
