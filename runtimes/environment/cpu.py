@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import platform
 import re
@@ -155,11 +156,11 @@ def raspberry_flags(root: Path = Path("/")) -> int | None:
 
     Bits 16 to 19 say that the same has happened since the board started. See ``vcgencmd get_throttled``.
     """
-    text = read_text(root / "sys/devices/platform/soc/soc:firmware/get_throttled")
-    try:
-        return None if text is None else int(text, 16)
-    except ValueError:
-        return None
+    # Up to the Raspberry Pi 4 it is soc/soc:firmware; the Raspberry Pi 5 has the address in both names.
+    for file in (root / "sys/devices/platform").glob("soc*/soc*:firmware/get_throttled"):
+        with contextlib.suppress(ValueError):
+            return int(read_text(file) or "", 16)
+    return None
 
 
 def on_battery(root: Path = Path("/")) -> bool | None:

@@ -48,6 +48,11 @@ def test_heat_is_the_processors_and_not_the_boards(tmp_path: Path) -> None:
     assert cpu.hottest_c(board) == pytest.approx(61.835)
     assert cpu.raspberry_flags(board) == 0x50000
     assert cpu.throttle_count(board) is None
+    fifth = trees.plant(
+        {"sys/devices/platform/soc@107c000000/soc@107c000000:firmware/get_throttled": "50005\n"},
+        tmp_path / "fifth",
+    )
+    assert cpu.raspberry_flags(fifth) == 0x50005
 
 
 def test_a_mouse_on_its_battery_is_not_the_machine_on_its(tmp_path: Path) -> None:
