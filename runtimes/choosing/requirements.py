@@ -61,7 +61,9 @@ def parse(texts: Sequence[str]) -> tuple[Requirement, ...]:
     """The requirements of several lists, in their order. Raises UsageError for one that cannot be read."""
     parts = [part.strip() for text in texts for part in text.split(",")]
     if "" in parts:
-        raise UsageError(f"--require {','.join(texts)!r}: nothing is required before or after one of its commas.")
+        raise UsageError(
+            f"--require {','.join(texts)!r}: nothing is required before or after one of its commas."
+        )
     return tuple(map(_one, parts))
 
 
