@@ -66,9 +66,10 @@ class Worker:
     ) -> None:
         self.timeout_s = timeout_s
         self.on_event = on_event
-        self._env = child_environment(env or {})
         self._added = {key: value for key, value in (env or {}).items() if value is not None}
         self._folder = Path(tempfile.mkdtemp(prefix="fwexport-worker-"))
+        # What a framework puts aside goes with the folder: a child that is ended cannot tidy up.
+        self._env = child_environment({**(env or {}), "TMPDIR": str(self._folder)})
         self._wire = Wire(self._folder, "call")
         self._calls: list[str] = []
         self._ended: WorkerError | None = None

@@ -105,9 +105,10 @@ def _old(target: Path) -> Path:
 
 
 def make_folder(path: Path) -> Path:
-    """The folder, made when it is not there."""
+    """The folder, made when it is not there. Raises OutputError where it takes no file, before any work is done for it."""
     with writing_to(path):
         path.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=path).close()
     return path
 
 

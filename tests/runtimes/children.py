@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -62,6 +63,13 @@ def start_grandchild() -> int:
 
 def environment(name: str) -> str | None:
     return os.environ.get(name)
+
+
+def put_aside() -> Path:
+    """Write a file where files are put that nobody needs, as TensorFlow does, and leave it there."""
+    handle, name = tempfile.mkstemp()
+    os.close(handle)
+    return Path(name)
 
 
 def fill_the_disk() -> None:

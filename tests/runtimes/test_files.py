@@ -8,7 +8,15 @@ from pathlib import Path
 import pytest
 
 from runtimes.errors import OutputError, UsageError
-from runtimes.files import digest, output_error, recover_swap, size_of, swapped_folder, write_atomically
+from runtimes.files import (
+    digest,
+    make_folder,
+    output_error,
+    recover_swap,
+    size_of,
+    swapped_folder,
+    write_atomically,
+)
 
 MARK = "manifest.json"
 
@@ -80,6 +88,15 @@ def test_a_write_that_cannot_be_is_one_error_and_leaves_nothing(tmp_path: Path) 
     assert "Choose another folder" in str(
         output_error(tmp_path, OSError(errno.EROFS, "Read-only file system"))
     )
+
+
+def test_a_folder_that_takes_no_file_is_an_error_before_any_work(tmp_path: Path) -> None:
+    assert contents(make_folder(tmp_path / "new" / "folder")) == []
+    closed = Path("/proc/self")  # to root too
+    if not closed.exists():
+        pytest.skip("this system has no folder that is closed to everyone")
+    with pytest.raises(OutputError, match="cannot be written"):
+        make_folder(closed)
 
 
 def test_a_checksum_sees_contents_and_names(tmp_path: Path) -> None:

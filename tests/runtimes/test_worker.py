@@ -117,6 +117,13 @@ def test_leaving_ends_the_child_and_its_own_children() -> None:
     assert folder is None or not worker._folder.exists()
 
 
+def test_what_a_child_puts_aside_goes_with_it() -> None:
+    with Worker(ENV) as worker:
+        aside = worker.call(children.put_aside)
+        assert aside.exists()
+    assert not aside.exists()
+
+
 def test_an_environment_is_added_and_removed_and_telemetry_is_off() -> None:
     os.environ["FWEXPORT_TEST_VARIABLE"] = "outside"
     try:
