@@ -204,14 +204,11 @@ def _open(
     profile: str | None = None,
 ) -> Any:
     """A session of one provider, that neither loads nor runs on another; it writes a profile into ``profile``."""
-    if backend == "cpu":
-        try:
-            return _create(path, backend, options, provider_options, profile, strict=True)
-        except Exception as error:
-            raise NotAModelError(f"{path} is no ONNX file that ONNX Runtime can load: {error}") from error
     try:
         return _create(path, backend, options, provider_options, profile, strict=True)
     except Exception as error:
+        if backend == "cpu":
+            raise NotAModelError(f"{path} is no ONNX file that ONNX Runtime can load: {error}") from error
         why = _why_refused(path, backend, options, provider_options) or str(error)
         raise UnavailableError(f"{_PROVIDERS[backend]} cannot run {path.name}: {why}") from error
 

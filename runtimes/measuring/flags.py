@@ -78,7 +78,7 @@ def _chance(score: int, lengths: tuple[int, ...]) -> float:
 
 
 def bimodal(rounds: Sequence[Array]) -> bool:
-    """Whether the runs form two groups, each time taken relative to the median of its round.
+    """Whether the runs form two groups, each time taken relative to the tenth percentile of its round.
 
     The test is the excess mass of Müller and Sawitzki (JASA 86, 1991), which is twice Hartigan's dip, on logarithms under a
     Gaussian kernel of 1.5 %, so that neither a coarse clock nor a ripple makes groups. Times of one peak are flagged in at
