@@ -95,15 +95,3 @@ def allowed_slower(n: int, p: float) -> int | None:
     exactly = binomial_tail(below, n, 1 - p) <= EARLY_STOP_ERROR
     t = below if exactly else below - 1
     return t if t >= 0 else None
-
-
-@cache
-def fewest_runs(p: float, slower: int) -> int:
-    """The smallest n that allows ``slower`` runs above the bound of the percentile ``p``: 44, 64, 81 for p90."""
-    n = slower + 1
-    while binomial_tail(slower, 2 * n, 1 - p) > EARLY_STOP_ERROR:
-        n *= 2
-    found = bisect.bisect_left(
-        range(n, 2 * n), True, key=lambda m: binomial_tail(slower, m, 1 - p) <= EARLY_STOP_ERROR
-    )
-    return n + found

@@ -10,7 +10,6 @@ from runtimes.measuring import percentiles
 from runtimes.measuring.percentiles import (
     allowed_slower,
     early_stop,
-    fewest_runs,
     interval_ranks,
     nearest_rank,
 )
@@ -51,9 +50,10 @@ def test_independent_times_have_their_percentile_inside_at_the_stated_rate(p: fl
 
 
 def test_early_stopping_has_the_numbers_of_loadgen() -> None:
-    assert [fewest_runs(0.9, t) for t in (0, 1, 2)] == [44, 64, 81]
-    assert [fewest_runs(0.99, t) for t in (0, 1, 2)] == [459, 662, 838]
-    assert [fewest_runs(0.999, t) for t in (0, 1, 2)] == [4603, 6636, 8403]
+    for p, fewest in {0.9: (44, 64, 81), 0.99: (459, 662, 838), 0.999: (4603, 6636, 8403)}.items():
+        for slower, n in enumerate(fewest):
+            assert allowed_slower(n, p) == slower
+            assert allowed_slower(n - 1, p) == (slower - 1 if slower else None)
 
 
 def test_as_many_runs_may_be_slower_as_early_stopping_allows() -> None:
