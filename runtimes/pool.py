@@ -122,7 +122,6 @@ class Live:
         first: dict[str, Array] | None = None,
     ) -> None:
         self.cell = cell
-        self.threads = threads
         self.first_s: float | None = None
         self._opened: Opened | None = None
         self._error: FwexportError | None = None

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from runtimes.base import Array
 from runtimes.errors import FwexportError
 from runtimes.measuring.measure_child import Warmed
-from runtimes.pool import TIMEOUT_S, Cell
+from runtimes.pool import Cell
 from runtimes.session_child import Opened
 
 # A batch sweep goes on while a doubling gains at least so much throughput.
@@ -78,9 +78,7 @@ class Plan:
     seconds: float = 10.0
     rounds: int = 10
     processes: int = 1
-    seed: int = 0
     sweep: bool = False
-    timeout_s: float = TIMEOUT_S
 
     @property
     def visit_s(self) -> float:

@@ -65,7 +65,7 @@ class _Run:
         self.watch = environment.watch()
         self.idleness = Idleness()
         self._plan, self._on_case, self._on_step = plan, on_case, on_step
-        self._order = random.Random(plan.seed)
+        self._order = random.Random(0)
         self._live: dict[Kind, _Child] = {}
         folders = {case.cell.folder for case in cases}
         self._references = {folder: open_reference(folder / REFERENCE) for folder in folders}
@@ -112,7 +112,7 @@ class _Run:
         cell.bundle.check(cell.described)
         with self.idleness.watched(self._waiting(kind)):
             first = self._samples(cell, fixed_batch(cell.described.inputs) or 1)
-            self._live[kind] = child = _Child(kind, first, self._plan.timeout_s)
+            self._live[kind] = child = _Child(kind, first)
             try:
                 child.start()
             except FwexportError:
@@ -208,9 +208,9 @@ class _Run:
 class _Child:
     """One child process, with its cold start."""
 
-    def __init__(self, kind: Kind, first: dict[str, Array], timeout_s: float) -> None:
+    def __init__(self, kind: Kind, first: dict[str, Array]) -> None:
         self.kind = kind
-        self.live = Live(kind.cell, kind.threads, timeout_s, precision=kind.precision, first=first)
+        self.live = Live(kind.cell, kind.threads, precision=kind.precision, first=first)
         self.pids: tuple[int, ...] = (self.live.worker.pid,)
         self.warm: set[int] = set()
         self.holds = False
