@@ -50,7 +50,7 @@ class Requirement:
     limit: float
 
     def __str__(self) -> str:
-        return f"{self.metric}{self.op}{self.limit:g}"
+        return f"{self.metric}{self.op}{self.limit:.15g}"
 
     def allows(self, value: float) -> bool:
         """Whether this value keeps the limit."""

@@ -63,6 +63,11 @@ def test_requirements_are_read_in_their_order() -> None:
         Requirement("accuracy", ">", 0.97),
     )
     assert [str(one) for one in found] == ["p90_ms<5", "size_mb<=2", "accuracy>0.97"]
+    assert parse([str(one) for one in found]) == found
+    assert [str(one) for one in parse(["per_s>1234567,size_mb<0.12345678"])] == [
+        "per_s>1234567",
+        "size_mb<0.12345678",
+    ]
     assert found[1].allows(2)
     assert not found[0].allows(5)
 
