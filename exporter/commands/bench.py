@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -66,7 +66,7 @@ def command(
 
     requirements = parse(required)
     asked = measure_options.bench_options(**chosen)
-    results: list[BenchResult] = []
+    results: dict[Path, BenchResult] = {}
     verdicts: list[VerifyRow] = []
     with Steps() as steps, steps.stage("bench") as stage:
         for measured, place, result in (
@@ -74,10 +74,10 @@ def command(
             if target
             else _bundles(folder, out, asked, stage)
         ):
-            results.append(result)
+            results[measured] = result
             if requirements:
                 verdicts += _judge(measured, place, result, requirements)
-    found = joined(results)
+    found = joined(_told_apart(results))
     if requirements:
         found = replace(found, choice=choose(found.rows, verdicts, requirements))
     if as_json:
@@ -105,6 +105,17 @@ def _bundles(
     found = bench_together(places, chosen, lambda row: stage.step(_name(row)), stage.describe)
     for each, result in found.items():
         yield each, places[each], result
+
+
+def _told_apart(results: Mapping[Path, BenchResult]) -> list[BenchResult]:
+    """The results; where two bundles are of one source, their folders' names stand for it."""
+    sources = [row.source for result in results.values() for row in result.rows[:1]]
+    if len(set(sources)) == len(sources):
+        return list(results.values())
+    return [
+        replace(result, rows=tuple(replace(row, source=folder.name) for row in result.rows))
+        for folder, result in results.items()
+    ]
 
 
 def _judge(
