@@ -210,13 +210,16 @@ def _held_out(row: VerifyRow) -> str:
 
 
 def print_reasons(rows: Sequence[VerifyRow] | Sequence[BenchRow]) -> None:
-    """Why each row is what it is, where there is more to say than its outcome."""
+    """Why each row is what it is, where there is more to say than its outcome; once for rows that differ in batch alone."""
+    said = set()
     for row in rows:
-        if row.reason and row.runtime == "-":
-            stdout.print(f"{row.source}/{row.artifact}: {row.outcome}: {row.reason}", markup=False)
-        elif row.reason:
-            name = f"{row.source}/{row.artifact} in {row.runtime} ({row.backend}) on {row.device}"
-            stdout.print(f"{name}: {row.outcome}: {row.reason}", markup=False)
+        name = f"{row.source}/{row.artifact}"
+        if row.runtime != "-":
+            name += f" in {row.runtime} ({row.backend}) on {row.device}"
+        line = f"{name}: {row.outcome}: {row.reason}"
+        if row.reason and line not in said:
+            said.add(line)
+            stdout.print(line, markup=False)
         if isinstance(row, VerifyRow) and row.explanation is not None:
             for line in in_words(row.explanation):
                 stdout.print(f"  {line}", markup=False)

@@ -69,6 +69,13 @@ def test_what_a_flag_means_is_said_once_with_its_rows(capsys: pytest.CaptureFixt
     assert said.count("0.231~") == 2
 
 
+def test_batches_that_fail_alike_say_so_once(capsys: pytest.CaptureFixture[str]) -> None:
+    failed = replace(ROW, compute=None, outcome="unavailable", reason="no GPU")
+    out, _ = shown(capsys, failed, replace(failed, batch=1), replace(failed, device="cuda"))
+    assert out.count("torchscript (torch) on cpu: unavailable: no GPU") == 1
+    assert out.count("no GPU") == 2
+
+
 def test_doubts_about_the_machine_are_warnings_each_once(capsys: pytest.CaptureFixture[str]) -> None:
     doubt = Doubt("steal", "the host took 4 % of the CPU time")
     out, err = shown(capsys, ROW, doubts=(doubt, doubt))
