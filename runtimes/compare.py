@@ -115,7 +115,7 @@ def _notes(old: BenchResult, new: BenchResult, rule: Rule) -> Iterator[str]:
     if not rule.interleaved and (old.created, old.rows) == (new.created, new.rows):
         yield "both sides are one and the same measurement"
     if min((row.processes for side in (old, new) for row in side.rows if row.compute), default=2) == 1:
-        apart = "" if rule.interleaved else f": only changes beyond {UNSEEN:.0%} count"
+        apart = "" if rule.interleaved else f": only changes beyond {max(UNSEEN, rule.threshold):.0%} count"
         yield f"one process measured each row, so how much two processes differ was not seen{apart}"
     sources = [", ".join(dict.fromkeys(row.source for row in side.rows)) for side in (old, new)]
     if all(sources) and sources[0] != sources[1]:

@@ -156,6 +156,15 @@ def test_what_cannot_be_compared_says_what_to_run(tmp_path: Path) -> None:
         compare(file, bundle, "--time", "quick")
 
 
+def test_single_processes_at_different_times_are_said_to_hide_small_changes(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    old = benched(paced(tmp_path / "old"), "--processes", "1")
+    for threshold, limit in (("5%", "10%"), ("20%", "20%")):
+        _, found = printed(capsys, old, old, "--threshold", threshold)
+        assert any(note.endswith(f"only changes beyond {limit} count") for note in found.notes)
+
+
 def test_times_of_two_machines_say_what_would_tell(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
