@@ -216,14 +216,18 @@ def _forget(*folders: Path) -> None:
 
 
 def _missing(files: Sequence[File], objects: Path) -> list[File]:
-    """Each file that is not kept, once. One that is kept stays for another week."""
+    """Each file that is not kept, once, or was cut off by a loss of power. One that is kept stays for another week."""
     missing: dict[str, File] = {}
     for file in files:
         if not _SHA256.fullmatch(file.sha256):
             raise UsageError(f"{file.path!r} was announced without its sha256.")
+        kept = objects / file.sha256
         try:
-            os.utime(objects / file.sha256)
+            os.utime(kept)
+            whole = kept.stat().st_size == file.size_bytes
         except FileNotFoundError:
+            whole = False
+        if not whole:
             missing[file.sha256] = file
     needed, free = sum(file.size_bytes for file in missing.values()), shutil.disk_usage(objects).free
     if needed > free:
@@ -269,6 +273,8 @@ def _place(kept: Path, wanted: Path, how: Callable[[Path, Path], object]) -> Non
     wanted.parent.mkdir(parents=True, exist_ok=True)
     try:
         how(kept, wanted)
+    except FileExistsError:
+        raise UsageError(f"{wanted.name!r} was announced twice.") from None
     except OSError:
         shutil.copyfile(kept, wanted)
 

@@ -17,6 +17,7 @@ import pytest
 
 from runtimes.remote.serve import KEPT_S, MARK, serve
 
+FILE = {"path": "a", "size_bytes": 2, "sha256": sha256(b"{}").hexdigest()}
 # It prints what it was asked and what it sees, and writes a result.
 PROGRAM = """
 import json, pathlib, sys
@@ -104,6 +105,17 @@ def test_a_request_runs_on_its_files_and_gives_its_result_and_exit_code(talk: Ta
     assert {path.stat().st_mode & 0o222 for path in (cache / "objects").iterdir()} == {0}
 
 
+def test_a_kept_file_that_lost_its_end_is_sent_again(talk: Talk, cache: Path) -> None:
+    for _ in range(2):
+        answer = talk.ask({"manifest.json": b"{}"})
+        assert len(talk.sent) == 1
+        assert json.loads(talk.back.read(answer["result_bytes"]))[2] == {"net/manifest.json": "{}"}
+        talk.back.read(answer["files"][0]["size_bytes"])
+        (kept,) = (cache / "objects").iterdir()
+        kept.unlink()
+        kept.touch()
+
+
 def test_earlier_results_lie_where_the_command_continues_them(talk: Talk) -> None:
     content = b"earlier"
     file = {"path": "verify.json", "size_bytes": 7, "sha256": sha256(content).hexdigest()}
@@ -122,6 +134,7 @@ def test_earlier_results_lie_where_the_command_continues_them(talk: Talk) -> Non
         ({"bundle": [{"path": "a", "size_bytes": -1, "sha256": "a" * 64}]}, "`int` >= 0"),
         ({"bundle": [{"path": "a", "size_bytes": 1, "sha256": "../../a"}]}, "without its sha256"),
         ({"bundle": 3}, "Expected `array`"),
+        ({"bundle": [FILE, FILE]}, "'a' was announced twice"),
     ],
 )
 def test_a_wrong_request_is_refused(cache: Path, fields: dict[str, Any], said: str) -> None:
