@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -15,6 +16,7 @@ from runtimes.base import runtime
 from runtimes.batches import fixed_batch
 from runtimes.bundle import Bundle, open_bundle
 from runtimes.doubts import Doubt
+from runtimes.environment import cgroup
 from runtimes.errors import UsageError
 from runtimes.files import make_folder
 from runtimes.machine import Machine
@@ -98,7 +100,8 @@ def bench_together(
 
     found: dict[Path, BenchResult] = {}
     children = {folder: len({case.kind for case in run.cases}) for folder, run in runs.items()}
-    for group in grouped(children, psutil.virtual_memory().available // CHILD_BYTES):
+    memory = min(psutil.virtual_memory().available, cgroup.memory_limit_bytes() or sys.maxsize)
+    for group in grouped(children, memory // CHILD_BYTES):
         try:
             _, doubts = measure(
                 [case for each in group for case in runs[each].cases], planned, finish, on_step

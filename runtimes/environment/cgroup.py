@@ -1,4 +1,4 @@
-"""How much CPU a Linux control group may use, and how often it was stopped for using it up: versions 1 and 2."""
+"""How much CPU and memory a Linux control group may use, and how often it was stopped for using up the CPU: versions 1 and 2."""
 
 from __future__ import annotations
 
@@ -23,6 +23,16 @@ def quota_cores(root: Path = Path("/")) -> float | None:
     return min(quotas, default=None)
 
 
+def memory_limit_bytes(root: Path = Path("/")) -> int | None:
+    """The least limit of this process's groups; None without one."""
+    texts = (
+        read_text(folder / name)
+        for folder in _folders(root, "memory")
+        for name in ("memory.max", "memory.limit_in_bytes")
+    )
+    return min((int(text) for text in texts if text and text.strip() != "max"), default=None)
+
+
 def throttling(root: Path = Path("/")) -> Throttling | None:
     """Of this process's groups together; None where no group counts it."""
     found = [counts for folder in _folders(root) if (counts := _throttling(folder)) is not None]
@@ -31,8 +41,8 @@ def throttling(root: Path = Path("/")) -> Throttling | None:
     return Throttling(sum(one.periods for one in found), sum(one.seconds for one in found))
 
 
-def _folders(root: Path) -> Iterator[Path]:
-    """The folders of the CPU controller, from this process's group up to the root of what it can see.
+def _folders(root: Path, controller: str = "cpu") -> Iterator[Path]:
+    """The folders of a controller, from this process's group up to the root of what it can see.
 
     A container may be told its group's path on the host, which it has no folder for: then only the root is there.
     """
@@ -41,8 +51,8 @@ def _folders(root: Path) -> Iterator[Path]:
         _, controllers, group = line.strip().split(":", 2)
         if controllers == "":
             tops = [mounted, mounted / "unified"]
-        elif "cpu" in controllers.split(","):
-            tops = [mounted / controllers, mounted / "cpu"]
+        elif controller in controllers.split(","):
+            tops = [mounted / controllers, mounted / controller]
         else:
             continue
         top = next((folder for folder in tops if folder.is_dir()), None)

@@ -139,6 +139,14 @@ def test_bundles_whose_children_do_not_fit_are_measured_one_after_another() -> N
     assert grouped({}, 3) == []
 
 
+def test_the_memory_of_a_container_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("runtimes.environment.cgroup.memory_limit_bytes", lambda: 512 << 20)
+    folders = [fake_bundle(tmp_path / name) for name in ("a", "b")]
+    told: list[str] = []
+    bench_together({each: each for each in folders}, replace(QUICK, batches=(1,)), on_step=told.append)
+    assert [step for step in told if step.startswith("round")] == [f"round {n} of 3" for n in (1, 2, 3)] * 2
+
+
 def test_strict_ends_with_3_when_a_timing_was_not_stable(tmp_path: Path) -> None:
     drift = {"kind": "drift", "apart": 0.5, "simulated": True, "seed": 0}
     asked = [

@@ -8,7 +8,7 @@ import pytest
 import trees
 
 from runtimes.environment import cpu
-from runtimes.environment.cgroup import Throttling, quota_cores, throttling
+from runtimes.environment.cgroup import Throttling, memory_limit_bytes, quota_cores, throttling
 
 
 @pytest.mark.parametrize(
@@ -42,3 +42,16 @@ def test_cores_are_cut_by_the_quota_but_there_is_always_one(tmp_path: Path) -> N
     assert cpu.cores_allowed(trees.plant(trees.KUBERNETES_V1, tmp_path / "half")) == 1
     whole = {**trees.DOCKER, "sys/fs/cgroup/cpu.max": "9900000 100000\n"}
     assert cpu.cores_allowed(trees.plant(whole, tmp_path / "whole")) == min(99, len(cpu.allowed()))
+
+
+@pytest.mark.parametrize(
+    ("tree", "limit"),
+    [
+        ({**trees.DOCKER, "sys/fs/cgroup/memory.max": "4294967296\n"}, 4 << 30),
+        ({**trees.DOCKER, "sys/fs/cgroup/memory.max": "max\n"}, None),
+        ({**trees.KUBERNETES_V1, "sys/fs/cgroup/memory/memory.limit_in_bytes": "536870912\n"}, 512 << 20),
+        (trees.INTEL_LAPTOP, None),
+    ],
+)
+def test_the_least_limit_of_memory_counts(tmp_path: Path, tree: trees.Tree, limit: int | None) -> None:
+    assert memory_limit_bytes(trees.plant(tree, tmp_path)) == limit
