@@ -36,7 +36,7 @@ def print_bench(rows: Sequence[BenchRow], doubts: Sequence[Doubt] = ()) -> None:
         if row.end_to_end:
             per_s = row.batch / row.end_to_end.mean_s if row.end_to_end.mean_s else None
             table.add_row("", "end to end", "", *_figures(row.end_to_end, per_s), "", "")
-    stdout.print(table)
+    stdout.print(table, markup=False)
     if any(row.compute for row in rows):
         more = " end to end: with the copies to the GPU and back." if scopes else ""
         stdout.print(LEGEND + more, markup=False)

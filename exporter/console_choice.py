@@ -28,7 +28,7 @@ def print_choice(choice: Choice, rows: Sequence[BenchRow]) -> None:
         shown.add_row(
             f"{row.source}/{row.artifact}", place, str(row.batch), *cells, "yes" if judged.meets else "no"
         )
-    stdout.print(shown)
+    stdout.print(shown, markup=False)
     names = {
         judged.name: f"{row.source}/{row.artifact} in {place}, batch {row.batch}"
         for (row, judged), place in zip(pairs, named, strict=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from rich.text import Text
+
 from exporter.console import new_table, stdout, warn, where
 from runtimes.comparing.compare_rows import CompareResult
 from runtimes.report import compared
@@ -19,10 +21,10 @@ def print_compare(result: CompareResult) -> None:
         colour = _COLOURS.get(row.outcome, "default")
         for scope, change in compared.scopes(row):
             place = f"{where(row)} {scope}".rstrip()
-            outcome = f"[{colour}]{row.outcome}[/{colour}]"
+            outcome = Text(row.outcome, colour)
             name = f"{compared.label(row)}/{row.artifact}"
             table.add_row(name, place, outcome, str(row.batch), *compared.figures(row, change))
-    stdout.print(table)
+    stdout.print(table, markup=False)
     for line in (*compared.reasons(result), *compared.remarks(result), compared.how(result)):
         stdout.print(line, markup=False)
     stdout.print(compared.summary(result), markup=False, style="bold")
