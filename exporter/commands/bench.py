@@ -120,13 +120,13 @@ def _told_apart(results: Mapping[Path, BenchResult]) -> list[BenchResult]:
 
 def _judge(
     folder: Path, place: Path, result: BenchResult, requirements: Sequence[Requirement]
-) -> tuple[VerifyRow, ...]:
+) -> list[VerifyRow]:
     """Add the choice among these rows to the bundle's bench.json; give the verdicts that it went by."""
     from runtimes.choosing.choice import choose
-    from runtimes.rows import BENCH, VERIFY, load_bench, load_verify, save
+    from runtimes.rows import BENCH, VERIFY, load_bench, load_verify, rows_before, save
 
-    verified = load_verify(place / VERIFY) or load_verify(folder / VERIFY)
-    rows = verified.rows if verified else ()
+    here = result.machine
+    rows = rows_before(place / VERIFY, load_verify, here) or rows_before(folder / VERIFY, load_verify, here)
     saved = load_bench(place / BENCH) or result
     save(place / BENCH, replace(saved, choice=choose(result.rows, rows, requirements)))
     return rows

@@ -67,6 +67,16 @@ def test_a_wrong_requirement_is_said_before_anything_is_measured(tmp_path: Path)
         bench(tmp_path, "--require", "p95_ms<5")
 
 
+def test_a_damaged_verdict_is_none_and_costs_no_figures(
+    verified: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (verified / "verify.json").write_text('{"schema": 2')
+    assert bench(verified, "--require", "p50_ms<1000") == 1
+    said = capsys.readouterr().out
+    assert "How fast?" in said
+    assert "run `fwexport verify`" in " ".join(said.split())
+
+
 def test_one_of_two_bundles_of_one_source_is_recommended(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
