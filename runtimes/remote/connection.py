@@ -219,7 +219,7 @@ class Connection:
         """Find out who is there; from then on its standard error is for the person."""
         with self._killed_after(CONNECT_S + START_S):
             while (line := self._from.readline(BLOCK)) and not line.startswith(MARK):
-                self._last.append(_printable(line))
+                self._last.append(printable(line))
         if not line:
             raise self._unreachable()
         try:
@@ -243,7 +243,7 @@ class Connection:
         assert self._process.stderr
         with self._process.stderr as lines:
             for line in lines:
-                text = _printable(line)
+                text = printable(line)
                 self._last.append(text)
                 if self._greeted and not self._ended:  # that it was interrupted there is said here
                     self._on_line(text)
@@ -266,7 +266,7 @@ class Connection:
             failed = msgspec.convert(message["error"], Failed)
         except msgspec.DecodeError as error:
             raise WorkerCrashed(
-                f"{self._target} answered what fwexport does not understand ({error}): {_printable(line[:200])!r}. "
+                f"{self._target} answered what fwexport does not understand ({error}): {printable(line[:200])!r}. "
                 "Install the same version on both."
             ) from None
         raise (by_name(failed.type) or FwexportError)(f"{self._target}: {failed.message}")
@@ -333,7 +333,7 @@ def _blocks(path: Path) -> Iterator[bytes]:
             yield block
 
 
-def _printable(line: bytes) -> str:
+def printable(line: bytes) -> str:
     """A line of the other side, without what would steer this side's terminal."""
     text = line.decode(errors="replace").expandtabs().rstrip()
     return "".join(letter for letter in text if letter.isprintable())
