@@ -53,6 +53,18 @@ def cpu_seconds(pid: int) -> float:
     return float(times.user + times.system)
 
 
+def at_rest(pid: int) -> bool:
+    """Whether no thread of a process runs or wants to; True where the system does not say that (Linux does)."""
+    for stat in Path(f"/proc/{pid}/task").glob("*/stat"):
+        try:
+            state = stat.read_text().rpartition(")")[2].split()[0]
+        except OSError:  # the thread has ended
+            continue
+        if state == "R":
+            return False
+    return True
+
+
 def with_descendants(pid: int) -> tuple[int, ...]:
     """The process and all that it started, directly or not."""
     import psutil

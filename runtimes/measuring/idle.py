@@ -8,10 +8,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from runtimes.doubts import Doubt
-from runtimes.process import cpu_seconds
+from runtimes.process import at_rest, cpu_seconds
 
 # The share of one core that all that wait may use together, while one is measured.
 ALLOWED = 0.01
+# How long threads that wait for the next run may go on spinning before others are measured beside them, and between
+# two looks at them.
+SETTLE_S = 0.25
+LOOK_S = 0.005
 
 
 class Idleness:
@@ -52,6 +56,19 @@ def judged(used_s: Mapping[str, float], wall_s: float) -> tuple[Doubt, ...]:
             "their threads spin. Measure these alone with --runtime.",
         ),
     )
+
+
+def settle(pids: Sequence[int]) -> bool:
+    """Wait until no thread of these processes runs, for SETTLE_S at most; whether they came to rest.
+
+    Threads of ONNX Runtime spin for 20 ms after a run, ready for the next.
+    """
+    end = time.perf_counter() + SETTLE_S
+    while not all(map(at_rest, pids)):
+        if time.perf_counter() > end:
+            return False
+        time.sleep(LOOK_S)
+    return True
 
 
 def _used(pids: Sequence[int]) -> float:

@@ -24,7 +24,7 @@ from runtimes.doubts import Doubt
 from runtimes.errors import FwexportError, WorkerError
 from runtimes.measuring import measure_child
 from runtimes.measuring.cases import Case, Kind, Measured, Plan, swept_next, visits
-from runtimes.measuring.idle import Idleness
+from runtimes.measuring.idle import Idleness, settle
 from runtimes.measuring.measure_child import Warmed
 from runtimes.pool import Cell, Live
 from runtimes.process import with_descendants
@@ -118,6 +118,7 @@ class _Run:
             except FwexportError:
                 child.close()
                 raise
+        settle(child.pids)
         return child
 
     def _warm(self, kind: Kind, sweep: bool) -> None:
@@ -169,10 +170,12 @@ class _Run:
         """Call a function in a child while all others wait. One whose own child died is ended too."""
         try:
             with self.idleness.watched(self._waiting(child.kind)):
-                return child.live.worker.call(function, *args, **kwargs)
+                found = child.live.worker.call(function, *args, **kwargs)
         except WorkerError:
             child.close()
             raise
+        settle(child.pids)
+        return found
 
     def _child(self, kind: Kind) -> _Child:
         """The live child; one that another of its cases has killed is opened again."""

@@ -37,7 +37,9 @@ from runtimes.comparing.comparison import Ratio, ratio
 from runtimes.frameworks import node
 from runtimes.machine import cores_allowed, versions_of
 from runtimes.measuring import measure_child
+from runtimes.measuring.idle import settle
 from runtimes.pool import environment
+from runtimes.process import with_descendants
 from runtimes.reference import REFERENCE, open_reference
 from runtimes.verdict.verdicts import feeds
 
@@ -103,7 +105,9 @@ class Ours:
     def times(self, batch: int, inputs: Path, seconds: float) -> Array:
         """Seconds of single runs."""
         del inputs
-        return self._worker.call(measure_child.visit, batch, seconds, True, False).compute_ns / 1e9
+        found = self._worker.call(measure_child.visit, batch, seconds, True, False).compute_ns / 1e9
+        settle(with_descendants(self._worker.pid))
+        return found
 
     def close(self) -> None:
         self._worker.close()
@@ -137,6 +141,7 @@ class Program:
         answer = self._process.stdout.readline()
         if not answer:
             sys.exit(f"{self._process.args} ended with exit code {self._process.wait()}")
+        settle([self._process.pid])
         times = np.array(json.loads(answer))
         # As a visit of ``bench`` does: its first tenth only brings back what others drove out of the caches.
         return times[np.cumsum(times) > seconds / 10] if times.sum() > seconds / 10 else times

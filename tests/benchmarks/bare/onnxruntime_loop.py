@@ -12,7 +12,6 @@ import onnxruntime
 
 options = onnxruntime.SessionOptions()
 options.intra_op_num_threads = int(sys.argv[2])
-options.add_session_config_entry("session.intra_op.allow_spinning", "0")
 session = onnxruntime.InferenceSession(sys.argv[1], options, providers=["CPUExecutionProvider"])
 given, result = session.get_inputs()[0].name, session.get_outputs()[0].name
 

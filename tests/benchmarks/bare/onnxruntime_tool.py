@@ -13,7 +13,6 @@ from onnxruntime.transformers.benchmark_helper import inference_ort
 
 options = onnxruntime.SessionOptions()
 options.intra_op_num_threads = int(sys.argv[2])
-options.add_session_config_entry("session.intra_op.allow_spinning", "0")
 session = onnxruntime.InferenceSession(sys.argv[1], options, providers=["CPUExecutionProvider"])
 name = session.get_inputs()[0].name
 

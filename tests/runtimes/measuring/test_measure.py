@@ -22,7 +22,7 @@ from runtimes.measuring import idle, measure_child
 from runtimes.measuring.cases import SWEEP_UP_TO, Case, Measured, Plan, swept_next, visits
 from runtimes.measuring.measure import measure
 from runtimes.pool import Cell, cells
-from runtimes.process import cpu_seconds, peak_rss_bytes, reset_peak_rss, with_descendants
+from runtimes.process import at_rest, cpu_seconds, peak_rss_bytes, reset_peak_rss, with_descendants
 from tests.fake_bundle import fake_bundle, fake_runtime
 
 __all__ = ["fake_runtime"]
@@ -184,6 +184,20 @@ def test_a_child_that_does_not_rest_while_others_are_measured_is_a_doubt(tmp_pat
     (doubt,) = [each for each in doubts if each.kind == "idle"]
     assert doubt.kind == "idle"
     assert "torch/fake/fake/cpu/fake, 1 thread " in doubt.text
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the states of threads are read from /proc")
+@pytest.mark.parametrize(("seconds", "rests"), [(0.05, True), (30, False)])
+def test_what_spins_for_a_while_after_a_run_is_waited_for(seconds: float, rests: bool) -> None:
+    code = f"import time\nend = time.time() + {seconds}\nprint(flush=True)\nwhile time.time() < end: pass\ninput()"
+    command = [sys.executable, "-c", code]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        assert not at_rest(process.pid)
+        assert idle.settle([process.pid]) is rests
+        assert at_rest(process.pid) is rests
+        process.kill()
 
 
 def test_waiting_processes_may_use_a_hundredth_of_a_core() -> None:
