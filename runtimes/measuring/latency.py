@@ -20,6 +20,8 @@ STEADY_SPREAD = 0.05
 # The rounds of a process show its course in time; fewer than these are cut into so many stretches.
 ENOUGH_ROUNDS = 5
 STRETCHES = 8
+# A round has a percentile of its own where at least so many of its runs are slower.
+ENOUGH_SLOWER = 5
 
 
 @dataclass(frozen=True)
@@ -59,8 +61,7 @@ def summarise(times: Sequence[Sequence[Array]], warm: bool = True) -> Latency:
     stretches = [_stretches(process) for process in times]
     course = [_medians(process) for process in stretches]
     medians = [_medians(process) for process in times]
-    whole = medians if len(each) > 1 else course
-    parts, reach = list(itertools.chain(*stretches)), _reach(whole)
+    whole, parts = (medians, times) if len(each) > 1 else (course, stretches)
     found: dict[Flag, bool] = {
         "drift": flags.drift(course),
         "bimodal": flags.bimodal(each),
@@ -75,9 +76,9 @@ def summarise(times: Sequence[Sequence[Array]], warm: bool = True) -> Latency:
         p90_s=_seconds(p90),
         p99_s=_seconds(p99),
         p999_s=_seconds(percentile(ordered, 0.999)),
-        p50_interval=_interval(ordered, parts, 0.5, reach),
-        p90_interval=None if p90 is None else _interval(ordered, parts, 0.9, reach),
-        p99_interval=None if p99 is None else _interval(ordered, parts, 0.99, reach),
+        p50_interval=_interval(ordered, parts, 0.5),
+        p90_interval=None if p90 is None else _interval(ordered, parts, 0.9),
+        p99_interval=None if p99 is None else _interval(ordered, parts, 0.99),
         p90_bound_s=_seconds(early_stop(ordered, 0.9)),
         rounds_p50_s=tuple(tuple(median / 1e9 for median in process) for process in medians),
         flags=tuple(flag for flag, seen in found.items() if seen),
@@ -96,30 +97,34 @@ def _medians(parts: Sequence[Array]) -> list[float]:
     return [float(np.median(part)) for part in parts]
 
 
-def _reach(medians: Sequence[Sequence[float]]) -> float:
-    """How far the logarithm of a percentile may be off because processes, or else rounds, differ as a whole."""
-    seen = rounds.location(rounds.logarithms(medians))
-    return student_t(CONFIDENCE, seen.units - 1) * seen.error if seen.units > 1 else 0.0
+def _interval(ordered: Array, parts: Sequence[Sequence[Array]], p: float) -> Interval | None:
+    """That of a percentile, in seconds: the wider of two. None where order statistics have none.
 
-
-def _interval(ordered: Array, parts: Sequence[Array], p: float, reach: float) -> Interval | None:
-    """That of a percentile, in seconds: the widest of three. None where order statistics have none.
-
-    By order statistics, as if runs were independent; by the ``reach`` of whole processes or rounds; and by how the share
-    of slow runs varies between rounds, which Woodruff's method for clusters (JASA 47, 1952) turns into percentiles. No end
-    lies beyond all runs: two processes that differ may say nothing more than that.
+    By order statistics, as if runs were independent; and by how the percentile differs between whole processes, or else
+    rounds. Where rounds are too short for one of their own, the share of slow runs is taken in its place, which Woodruff's
+    method for clusters (JASA 47, 1952) turns into percentiles. No end lies beyond all runs: two processes that differ may
+    say nothing more than that.
     """
     independent = interval(ordered, p)
     if independent is None:
         return None
     at = nearest_rank(ordered, p)
-    fastest, slowest = float(ordered[0]), float(ordered[-1])
-    ends = [independent, (max(fastest, at * math.exp(-reach)), min(slowest, at * math.exp(reach)))]
-    if len(parts) > 1:
-        error = _share_error(at, parts) * student_t(CONFIDENCE, len(parts) - 1)
+    flat = list(itertools.chain(*parts))
+    ends = [independent]
+    if p == 0.5 or all(len(part) * (1 - p) >= ENOUGH_SLOWER for part in flat):
+        reach = math.exp(_reach([[nearest_rank(np.sort(part), p) for part in process] for process in parts]))
+        ends.append((max(float(ordered[0]), at / reach), min(float(ordered[-1]), at * reach)))
+    elif len(flat) > 1:
+        error = _share_error(at, flat) * student_t(CONFIDENCE, len(flat) - 1)
         ends.append((nearest_rank(ordered, max(p - error, 0.0)), nearest_rank(ordered, min(p + error, 1.0))))
     lows, highs = zip(*ends, strict=True)
     return min(lows) / 1e9, max(highs) / 1e9
+
+
+def _reach(percentiles: Sequence[Sequence[float]]) -> float:
+    """How far the logarithm of a percentile may be off because processes, or else rounds, differ as a whole."""
+    seen = rounds.location(rounds.logarithms(percentiles))
+    return student_t(CONFIDENCE, seen.units - 1) * seen.error if seen.units > 1 else 0.0
 
 
 def _share_error(at: float, parts: Sequence[Array]) -> float:
