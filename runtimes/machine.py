@@ -20,6 +20,7 @@ from runtimes.environment.variables import doubtful, recorded
 CORE_SPEED_SHARE = 0.9
 # What a person can change of a machine, in words.
 _SET_UP = {
+    "system": "system",  # whose kernel is updated
     "python": "Python",
     "governor": "governor",
     "turbo": "turbo",
@@ -69,7 +70,7 @@ def same(one: Machine, other: Machine) -> bool:
 
 def differences(one: Machine, other: Machine) -> tuple[str, ...]:
     """What tells two machines apart, in words."""
-    return tuple(_unlike(one, other, {"cpu": "cpu", "cores": "cores", "system": "system", "gpus": "gpus"}))
+    return tuple(_unlike(one, other, {"cpu": "cpu", "cores": "cores", "gpus": "gpus"}))
 
 
 def changes(one: Machine, other: Machine) -> tuple[str, ...]:

@@ -161,6 +161,7 @@ def test_what_was_set_up_otherwise_on_one_machine_is_said_in_words() -> None:
     assert machine.changes(here, here) == ()
     there = replace(
         here,
+        system="Linux-9",
         python="3.14.0",
         governor="performance",
         turbo=False,
@@ -170,6 +171,7 @@ def test_what_was_set_up_otherwise_on_one_machine_is_said_in_words() -> None:
         graphics=(Gpu(0, "NVIDIA T4", "GPU-1", driver="550.54"),),
     )
     assert machine.changes(here, there) == (
+        f"system {here.system} and Linux-9",
         f"Python {here.python} and 3.14.0",
         "governor powersave and performance",
         "turbo on and off",
