@@ -1,14 +1,15 @@
 """Does ``bench`` measure what a plain loop does? ``make fidelity``, or ``python tests/benchmarks/fidelity.py [WORD...]``.
 
-On the same artifact, with the same threads, settings and inputs, in turns: our median (a child process, ``bind``,
-``sample``) over that of a loop that a person would write in that runtime, in a process of its own. ``bare/`` has these
-loops, and the runtimes' own tools where there are some. Such a program reads lines ``INPUTS SECONDS`` and answers
-each with the seconds of its runs, as a JSON list; INPUTS holds several batches, which are taken in turn, as ``bench``
-does it. They are arrays apart: glibc's malloc would keep the memory of one large array, and speed up what comes after.
+On the same artifact, with the same threads, settings and inputs, in turns: our median (``bind`` and ``sample`` of a child
+that ``bench`` would open) over that of a loop that a person would write in that runtime. Both run in one process, which has
+opened the file twice: two processes of one program differ by several per cent here, for reasons of their own. JavaScript has
+a process of its own for the loop, and so have the runtimes' own tools, where there are some: these are ratios of means,
+since that is what tools say. ``bare/`` holds loops and tools. A program there reads lines ``INPUTS SECONDS`` and answers each
+with the seconds of its runs, as a JSON list.
 
-A ratio is that of rounds next to each other, with its interval of 95 %, as ``compare`` has them; a tool's is one of means,
-since that is what tools say. A row is off when a run takes over 0.1 ms and the interval lies wholly more than 2 % from 1;
-then this exits with 1. What the harness itself adds to a sample is measured with a call that is empty.
+A ratio is that of turns next to each other, with its interval of 95 %, as ``compare`` has them. A row is off when a run takes
+over 0.1 ms and the interval lies wholly more than 2 % from 1; then this exits with 1. What the harness itself adds to a
+sample is measured with a call that is empty.
 """
 
 from __future__ import annotations
@@ -21,11 +22,11 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 
@@ -44,6 +45,9 @@ from runtimes.reference import REFERENCE, open_reference
 from runtimes.verdict.verdicts import feeds
 
 BARE = Path(__file__).parent / "bare"
+sys.path.insert(0, str(BARE))
+import plain  # noqa: E402
+
 BATCHES = (1, 32)
 TOLERANCE = 0.02
 FROM_S = 1e-4
@@ -53,6 +57,9 @@ LONGEST_S = 0.5
 ANSWER_S = 120.0
 WARM_UP_S = 1.0
 SEED = 0
+
+# By process, in order: seconds of ours and of the other side.
+Turns = list[list[list[float]]]
 
 
 @dataclass(frozen=True)
@@ -113,6 +120,27 @@ class Ours:
         self._worker.close()
 
 
+class Beside:
+    """The artifact opened by ``bench``'s means and by a plain loop's, in one process."""
+
+    def __init__(self, case: Case) -> None:
+        env = environment(case.runtime, "cpu") | {"PYTHONPATH": str(BARE)}
+        self._worker = Worker(env, timeout_s=ANSWER_S)
+        options = SessionOptions(case.backend, case.threads)
+        self._worker.call(session_child.open_session, case.runtime, case.path, "cpu", options)
+        self._worker.call(plain.load, case.runtime, str(case.path), case.threads)
+
+    def turns(self, samples: dict[str, Array], batch: int, seconds: float, count: int) -> list[list[float]]:
+        """Medians of turns in seconds, ``[[ours, bare], ...]``."""
+        return self._worker.call(plain.turns, samples, batch, seconds, count, WARM_UP_S)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._worker.close()
+
+
 class Program:
     """A program of ``bare/``, in the environment that our own children have."""
 
@@ -123,7 +151,7 @@ class Program:
             backend = {"js": "cpu"}.get(case.backend, case.backend)
             command = [found.path, BARE / "tfjs_loop.mjs", case.path, backend, node.web_folder()]
         else:
-            # -P, because loops are called after the libraries that they import
+            # -P, because tools are called after the libraries that they import
             command = [sys.executable, "-P", BARE / f"{case.runtime}_{kind}.py", case.path, case.threads]
         self._process = subprocess.Popen(
             [str(word) for word in command],
@@ -208,29 +236,48 @@ def cases_of(folder: Path, threads: Sequence[int]) -> Iterator[Case]:
 
 
 def rows_of(case: Case, options: argparse.Namespace, scratch: Path) -> list[Row]:
-    """One case at each batch, over several processes of each kind, which take turns in an order drawn by lot."""
+    """One case at each batch, over several processes, in which or between which the sides take turns."""
     samples = samples_of(case)
-    files = {batch: write_inputs(case, samples, batch, scratch) for batch in options.batch}
-    rounds: dict[int, list[list[dict[str, tuple[float, float]]]]] = {batch: [] for batch in options.batch}
-    order = np.random.default_rng(SEED)
+    bare: dict[int, Turns] = {batch: [] for batch in options.batch}
+    tool: dict[int, Turns] = {batch: [] for batch in options.batch}
     for _ in range(options.processes):
-        with _programs(case, samples) as programs:
-            for batch, file in list(files.items()):
-                # The first runs of a shape plan for it, and JavaScript takes hundreds to be compiled.
-                warm = {name: program.times(batch, file, WARM_UP_S) for name, program in programs.items()}
-                if np.median(warm["bare"]) > LONGEST_S:
-                    _say(f"left out: {case.name}/batch {batch}: a run takes {np.median(warm['bare']):.2f} s")
-                    del files[batch], rounds[batch]
-            for found in rounds.values():
-                found.append([])
+        if case.runtime == "tfjs":
+            _apart(case, "loop", samples, options, scratch, bare)
+        else:
+            with Beside(case) as both:
+                for batch, turns in bare.items():
+                    turns.append(both.turns(samples, batch, options.seconds, options.rounds))
+        if (BARE / f"{case.runtime}_tool.py").exists():
+            _apart(case, "tool", samples, options, scratch, tool)
+    return [_row(case, batch, bare[batch], tool[batch]) for batch in options.batch if bare[batch]]
+
+
+def _apart(
+    case: Case,
+    kind: str,
+    samples: dict[str, Array],
+    options: argparse.Namespace,
+    scratch: Path,
+    found: dict[int, Turns],
+) -> None:
+    """Turns of ours and of a program of ``bare/``, each in its process; means where the program is a tool."""
+    order, figure = np.random.default_rng(SEED), np.mean if kind == "tool" else np.median
+    with closing(Ours(case, samples)) as ours, Program(case, kind) as other:
+        for batch, turns in list(found.items()):
+            if kind == "tool" and case.runtime == "litert" and batch != 1:
+                continue  # litert-benchmark runs one sample at a time
+            file = write_inputs(case, samples, batch, scratch)
+            # The first runs of a shape plan for it, and JavaScript takes hundreds to be compiled.
+            sides = (ours, other)
+            if max(np.median(side.times(batch, file, WARM_UP_S)) for side in sides) > LONGEST_S:
+                _say(f"left out: {case.name}/batch {batch}: a run takes longer than {LONGEST_S} s")
+                continue
+            turns.append([])
             for _ in range(options.rounds):
-                for batch, file in files.items():
-                    names = order.permutation([n for n in programs if _can(n, case, batch)])
-                    visit = {str(name): programs[name].times(batch, file, options.seconds) for name in names}
-                    rounds[batch][-1].append(
-                        {n: (float(np.median(t)), float(t.mean())) for n, t in visit.items()}
-                    )
-    return [_row(case, batch, found) for batch, found in rounds.items()]
+                visit = {
+                    side: sides[side].times(batch, file, options.seconds) for side in order.permutation(2)
+                }
+                turns[-1].append([float(figure(visit[side])) for side in (0, 1)])
 
 
 def samples_of(case: Case) -> dict[str, Array]:
@@ -252,36 +299,14 @@ def write_inputs(case: Case, samples: dict[str, Array], batch: int, scratch: Pat
     return file
 
 
-def _row(case: Case, batch: int, found: list[list[dict[str, tuple[float, float]]]]) -> Row:
-    def rounds(name: str, figure: int) -> list[list[float]]:
-        return [[visit[name][figure] for visit in process if name in visit] for process in found]
-
-    def against(name: str, figure: int) -> Ratio:
-        return ratio(rounds(name, figure), rounds("ours", figure), paired=True)
-
-    def median(name: str) -> float:
-        return statistics.median(visit[name][0] for process in found for visit in process)
-
-    tool = against("tool", 1) if all("tool" in visit for process in found for visit in process) else None
-    return Row(case.name, batch, median("ours"), median("bare"), against("bare", 0), tool)
+def _row(case: Case, batch: int, bare: Turns, tool: Turns) -> Row:
+    medians = [statistics.median(turn[side] for turns in bare for turn in turns) for side in (0, 1)]
+    return Row(case.name, batch, *medians, _ratio(bare), _ratio(tool) if tool else None)
 
 
-def _can(program: str, case: Case, batch: int) -> bool:
-    """``litert-benchmark`` runs one sample at a time."""
-    return program != "tool" or case.runtime != "litert" or batch == 1
-
-
-@contextmanager
-def _programs(case: Case, samples: dict[str, Array]) -> Iterator[dict[str, Any]]:
-    """Ours, the bare loop and, where there is one, the runtime's own tool, each in its process."""
-    programs: dict[str, Any] = {"ours": Ours(case, samples), "bare": Program(case, "loop")}
-    if (BARE / f"{case.runtime}_tool.py").exists():
-        programs["tool"] = Program(case, "tool")
-    try:
-        yield programs
-    finally:
-        for program in programs.values():
-            program.close()
+def _ratio(found: Turns) -> Ratio:
+    ours, other = ([[turn[side] for turn in turns] for turns in found] for side in (0, 1))
+    return ratio(other, ours, paired=True)
 
 
 def _built(folder: Path) -> Iterator[Path]:
@@ -344,9 +369,9 @@ def _arguments() -> argparse.Namespace:
     )
     parser.add_argument("--batch", action="append", type=int, help="repeatable (1, 32)")
     parser.add_argument("--threads", action="append", type=int, help="repeatable (1, 2)")
-    parser.add_argument("--rounds", type=int, default=8, help="of each process (8)")
-    parser.add_argument("--processes", type=int, default=5, help="of each kind, one after another (5)")
-    parser.add_argument("--seconds", type=float, default=0.1, help="of each program in a round (0.1)")
+    parser.add_argument("--rounds", type=int, default=30, help="turns of each process (30)")
+    parser.add_argument("--processes", type=int, default=3, help="one after another (3)")
+    parser.add_argument("--seconds", type=float, default=0.05, help="of each side in a turn (0.05)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write everything")
     options = parser.parse_args()
     options.batch = options.batch or list(BATCHES)

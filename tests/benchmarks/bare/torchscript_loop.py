@@ -1,27 +1,20 @@
-"""A plain loop in PyTorch: ``torchscript_loop.py MODEL THREADS``. ``../fidelity.py`` says what it reads and writes."""
+"""What one writes to run TorchScript in PyTorch. ``plain.py`` is the loop around it."""
 
-import json
-import sys
-import time
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import torch
 
-torch.set_num_threads(int(sys.argv[2]))
-module = torch.jit.load(sys.argv[1])
+around = torch.inference_mode
 
-inputs: dict[str, list[torch.Tensor]] = {}
-for line in sys.stdin:
-    file, seconds = line.split()
-    if file not in inputs:
-        inputs[file] = [torch.from_numpy(image) for image in np.load(file).values()]
-    images = inputs[file]
-    times: list[float] = []
-    end = time.perf_counter() + float(seconds)
-    with torch.inference_mode():
-        while len(times) < 3 or time.perf_counter() < end:
-            image = images[len(times) % len(images)]
-            begin = time.perf_counter()
-            module(image)
-            times.append(time.perf_counter() - begin)
-    print(json.dumps(times), flush=True)
+
+def load(path: str, threads: int) -> Callable[[np.ndarray], Callable[[], Any]]:
+    torch.set_num_threads(threads)
+    module = torch.jit.load(path)
+
+    def bound(image: np.ndarray) -> Callable[[], Any]:
+        tensor = torch.from_numpy(image)
+        return lambda: module(tensor)
+
+    return bound
