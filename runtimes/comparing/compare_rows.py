@@ -35,7 +35,7 @@ class Change:
 class CompareRow:
     """One row of bench before and now. The sources are "" where the row is not there, ``bundle`` where there is one only.
 
-    ``slower`` and ``faster`` are beyond both noise and the threshold, ``same`` is within the threshold, ``unclear`` what
+    ``slower`` and ``faster`` are beyond both noise and the threshold, ``same`` is no slower than the threshold, ``unclear`` what
     the noise leaves open. ``failed`` was measured before and now ended badly; ``missing`` is not there or not available
     any more. Of what was not measured before, ``new`` is measured now, ``unavailable`` still lacks something, and
     ``skipped`` is the rest.

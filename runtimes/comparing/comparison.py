@@ -65,7 +65,7 @@ def _difference(old: Location, new: Location) -> tuple[Location, float]:
 def decide(found: Ratio, threshold: float) -> Decision:
     """Slower or faster only where the interval excludes 1 and the value exceeds the threshold: 0.03 is 3 %.
 
-    Same where the whole interval lies within the threshold; everything else is unclear. Without any change, a threshold
+    Same where the interval holds no slowdown beyond the threshold, though perhaps a gain; everything else is unclear. Without any change, a threshold
     of 0 lets an interval of 95 % say "slower" in 2.5 % of comparisons. A change as large as the threshold is found half
     the time at best. Where the ratio is ``unseen``, slower and faster begin at UNSEEN at the least.
     """
@@ -75,7 +75,7 @@ def decide(found: Ratio, threshold: float) -> Decision:
         return "slower"
     if high < 1 and found.value < 1 / limit:
         return "faster"
-    return "same" if low >= 1 / (1 + threshold) and high <= 1 + threshold else "unclear"
+    return "same" if high <= 1 + threshold else "unclear"
 
 
 def effective(found: Ratio, threshold: float) -> float:
@@ -90,7 +90,9 @@ def reason(found: Ratio, threshold: float) -> str:
     return {
         "slower": f"beyond the noise, and beyond the threshold of {limit:.0%}",
         "faster": f"beyond the noise, and beyond the threshold of {limit:.0%}",
-        "same": f"within {threshold:.0%}",
+        "same": f"within {threshold:.0%}"
+        if low >= 1 / (1 + threshold)
+        else f"no slower by {threshold:.0%}, perhaps faster",
         "unclear": "the noise is too large to tell"
         if low <= 1 <= high
         else f"a change, but not surely one beyond {limit:.0%}",

@@ -123,6 +123,8 @@ def test_the_decision_needs_noise_and_threshold_to_be_exceeded() -> None:
     assert decide(Ratio(1.08, (1.05, 1.11)), 0.05) == "slower"
     assert decide(Ratio(0.90, (0.88, 0.92)), 0.05) == "faster"
     assert decide(Ratio(1.02, (1.01, 1.03)), 0.05) == "same"
+    assert decide(perhaps := Ratio(0.98, (0.93, 1.03)), 0.05) == "same"
+    assert reason(perhaps, 0.05) == "no slower by 5%, perhaps faster"
     assert decide(Ratio(1.08, (0.99, 1.18)), 0.05) == "unclear"
     assert decide(Ratio(1.045, (1.02, 1.07)), 0.05) == "unclear"
 
