@@ -5,26 +5,22 @@ from __future__ import annotations
 import json
 import zipfile
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
 import msgspec
 
-from runtimes.base import Array, Feeds, Inspection, Session, SessionOptions, zero_feeds
+from runtimes.base import Array, Feeds, Inspection, Session, SessionOptions
 from runtimes.bundle import METADATA, ModelSpec, TensorSpec
 from runtimes.errors import NotAModelError, UnavailableError
 from runtimes.frameworks.tensorflow_device import (
     check,
     device_name,
-    gpu_memory_bytes,
     keep_graphs,
-    prove,
-    set_up,
-    settings,
     versions,
-    wait,
 )
+from runtimes.frameworks.tensorflow_session import TensorFlowSession
 from runtimes.frameworks.tensorflow_trace import computed
 
 __all__ = ["DEVICES", "FORMATS", "PRECISIONS", "THREADS", "check", "inspect", "load", "trace", "versions"]
@@ -75,70 +71,26 @@ def _forward(model: Any, inputs: tuple[TensorSpec, ...]) -> Any:
     return tf.function(forward, input_signature=[signature])
 
 
-class _Session(Session):
+class _Session(TensorFlowSession):
     def __init__(self, path: Path, device: str, options: SessionOptions) -> None:
         import tensorflow as tf
 
-        self.threads = set_up(options)
-        self._where = device_name(device)
-        with tf.device(self._where):
+        super().__init__(device, options)
+        with tf.device(self.where):
             model = _read(path)
         self.metadata = _metadata(path)
         self.inputs, self.outputs = _specs(model, self.metadata)
         self._forward = _forward(model, self.inputs)
-        self._device, self._lay_on = device, ""
-        self.settings = settings(device)
         keep_graphs(device)
 
-    def prove(self) -> str:
-        """Ask a result where it lies: one of zeros, where nothing has run yet."""
-        if not self._lay_on:
-            self.run(zero_feeds(self.inputs))
-        return prove(self._lay_on, self._device)
-
-    def run(self, feeds: Feeds) -> dict[str, Array]:
-        values = self._compute(self._tensors(feeds))
-        self._lay_on = self._lay_on or values[0].device
-        return {spec.name: value.numpy() for spec, value in zip(self.outputs, values, strict=True)}
-
-    def bind(self, feeds: Feeds) -> Callable[[], None]:
-        """On a GPU the outputs stay there, and each call waits for the device."""
-        tensors, forward = self._tensors(feeds), self._forward
-
-        def call() -> None:
-            for value in forward(tensors):
-                value.numpy()
-
-        def on_gpu() -> None:
-            forward(tensors)
-            wait()
-
-        return call if self._device == "cpu" else on_gpu
-
-    def gpu_memory_bytes(self) -> int | None:
-        return gpu_memory_bytes(self._device)
-
-    def sample(
-        self, calls: Sequence[Callable[[], object]], seconds: float, at_least: int, at_most: int
-    ) -> Array:
-        """On the device, which is chosen once: that takes two microseconds."""
+    def tensors(self, feeds: Feeds) -> list[Any]:
         import tensorflow as tf
 
-        with tf.device(self._where):
-            return super().sample(calls, seconds, at_least, at_most)
+        return [tf.constant(feeds[spec.name]) for spec in self.inputs]
 
-    def _compute(self, tensors: list[Any]) -> list[Any]:
-        import tensorflow as tf
-
-        with tf.device(self._where):
-            result: list[Any] = self._forward(tensors)
-        return result
-
-    def _tensors(self, feeds: Feeds) -> list[Any]:
-        import tensorflow as tf
-
-        with tf.device(self._where):
-            return [tf.constant(feeds[spec.name]) for spec in self.inputs]
+    def compute(self, tensors: list[Any]) -> list[Any]:
+        found: list[Any] = self._forward(tensors)
+        return found
 
 
 def _read(path: Path) -> Any:

@@ -3,26 +3,21 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 import msgspec
 
-from runtimes.base import Array, Feeds, Inspection, Session, SessionOptions, zero_feeds
+from runtimes.base import Array, Feeds, Inspection, Session, SessionOptions
 from runtimes.bundle import TensorSpec
 from runtimes.errors import NotAModelError
 from runtimes.frameworks.tensorflow_device import (
     check,
     device_name,
-    gpu_memory_bytes,
     keep_graphs,
-    prove,
-    set_up,
-    settings,
     versions,
-    wait,
 )
+from runtimes.frameworks.tensorflow_session import TensorFlowSession
 from runtimes.frameworks.tensorflow_trace import computed
 
 __all__ = ["DEVICES", "FORMATS", "PRECISIONS", "THREADS", "check", "inspect", "load", "trace", "versions"]
@@ -71,71 +66,26 @@ def trace(path: Path, device: str, options: SessionOptions, feeds: Feeds) -> dic
     return found
 
 
-class _Session(Session):
+class _Session(TensorFlowSession):
     def __init__(self, path: Path, device: str, options: SessionOptions) -> None:
         import tensorflow as tf
 
-        self.threads = set_up(options)
-        self._where = device_name(device)
-        with tf.device(self._where):
+        super().__init__(device, options)
+        with tf.device(self.where):
             version, self._loaded, self._function = _read(path)
         self.inputs, self.outputs = _specs(self._function)
         self.metadata = _metadata(version)
-        self._device, self._lay_on = device, ""
-        self.settings = settings(device)
+        self._names = [spec.name for spec in self.outputs]
         keep_graphs(device)
 
-    def prove(self) -> str:
-        """Ask a result where it lies: one of zeros, where nothing has run yet."""
-        if not self._lay_on:
-            self.run(zero_feeds(self.inputs))
-        return prove(self._lay_on, self._device)
-
-    def run(self, feeds: Feeds) -> dict[str, Array]:
-        values = self._compute(self._tensors(feeds))
-        self._lay_on = self._lay_on or next(iter(values.values())).device
-        return {name: value.numpy() for name, value in values.items()}
-
-    def bind(self, feeds: Feeds) -> Callable[[], None]:
-        """On a GPU the outputs stay there, and each call waits for the device."""
-        tensors, function = self._tensors(feeds), self._function
-        waiting = [spec.name for spec in self.outputs]
-
-        def call() -> None:
-            result = function(**tensors)
-            for name in waiting:
-                result[name].numpy()
-
-        def on_gpu() -> None:
-            function(**tensors)
-            wait()
-
-        return call if self._device == "cpu" else on_gpu
-
-    def gpu_memory_bytes(self) -> int | None:
-        return gpu_memory_bytes(self._device)
-
-    def sample(
-        self, calls: Sequence[Callable[[], object]], seconds: float, at_least: int, at_most: int
-    ) -> Array:
-        """On the device, which is chosen once: that takes two microseconds."""
+    def tensors(self, feeds: Feeds) -> dict[str, Any]:
         import tensorflow as tf
 
-        with tf.device(self._where):
-            return super().sample(calls, seconds, at_least, at_most)
+        return {name: tf.constant(array) for name, array in feeds.items()}
 
-    def _compute(self, tensors: dict[str, Any]) -> dict[str, Any]:
-        import tensorflow as tf
-
-        with tf.device(self._where):
-            result: dict[str, Any] = self._function(**tensors)
-        return result
-
-    def _tensors(self, feeds: Feeds) -> dict[str, Any]:
-        import tensorflow as tf
-
-        with tf.device(self._where):
-            return {name: tf.constant(array) for name, array in feeds.items()}
+    def compute(self, tensors: dict[str, Any]) -> list[Any]:
+        result = self._function(**tensors)
+        return [result[name] for name in self._names]
 
 
 def _read(path: Path) -> tuple[Path, Any, Any]:
