@@ -9,6 +9,7 @@ from runtimes.doubts import ADVICE, Doubt
 from runtimes.measuring.latency import Latency
 from runtimes.report import units
 from runtimes.report.doubts import MEANINGS
+from runtimes.report.measured import varied
 from runtimes.rows import BenchRow
 
 LEGEND = (
@@ -50,15 +51,13 @@ def print_bench(rows: Sequence[BenchRow], doubts: Sequence[Doubt] = ()) -> None:
 def places(rows: Sequence[BenchRow]) -> list[str]:
     """The runtime of each row, with its threads and precision where one artifact was measured with several."""
     named = [where(row) for row in rows]
-    for detail in (lambda row: f"x{row.threads}", lambda row: row.precision):
+    batches = [row.batch for row in rows]
+    for details in ([f"x{row.threads}" for row in rows], [row.precision for row in rows]):
         keys = [(row.source, row.artifact, name) for row, name in zip(rows, named, strict=True)]
-        found: dict[tuple[tuple[str, str, str], int], set[str]] = {}
-        for row, key in zip(rows, keys, strict=True):
-            found.setdefault((key, row.batch), set()).add(detail(row))
-        shared = {key for (key, _), words in found.items() if len(words) > 1}
+        told = varied(keys, batches, details)
         named = [
-            f"{name} {detail(row)}" if key in shared else name
-            for row, key, name in zip(rows, keys, named, strict=True)
+            f"{name} {detail}" if needed else name
+            for name, detail, needed in zip(named, details, told, strict=True)
         ]
     return named
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from runtimes.measuring.latency import Latency
@@ -59,15 +59,22 @@ def named(rows: Iterable[Measured]) -> tuple[Measured, ...]:
     """The rows, their details added to those names that stand for several rows of one batch."""
     every = tuple(rows)
     for detail in _DETAILS:
-        values: dict[tuple[str, int], set[str]] = {}
-        for one in every:
-            values.setdefault((one.name, one.row.batch), set()).add(detail(one.row))
-        shared = {name for (name, _), found in values.items() if len(found) > 1}
+        details = [detail(one.row) for one in every]
+        told = varied([one.name for one in every], [one.row.batch for one in every], details)
         every = tuple(
-            replace(one, name=f"{one.name}, {detail(one.row)}") if one.name in shared else one
-            for one in every
+            replace(one, name=f"{one.name}, {word}") if needed else one
+            for one, word, needed in zip(every, details, told, strict=True)
         )
     return every
+
+
+def varied(names: Sequence[Hashable], batches: Sequence[int], details: Sequence[str]) -> list[bool]:
+    """Whether each name stands, within one batch size, for rows that differ in this detail."""
+    found: dict[tuple[Hashable, int], set[str]] = {}
+    for name, batch, detail in zip(names, batches, details, strict=True):
+        found.setdefault((name, batch), set()).add(detail)
+    shared = {name for (name, _), words in found.items() if len(words) > 1}
+    return [name in shared for name in names]
 
 
 def batches(rows: Sequence[Measured]) -> list[int]:
