@@ -63,18 +63,22 @@ class Session(ABC):
     """A loaded artifact on one device.
 
     ``inputs``, ``outputs`` and ``metadata`` are read from the file. ``settings`` are those that shape its
-    speed or its numbers, by the runtime's own names for them, as they are in force. A runtime that computes in another
-    process says its ``pid``, and what that process had come to when its library was loaded and the artifact was not:
-    ``library_s`` after its start, with ``library_rss_bytes`` of memory.
+    speed or its numbers, by the runtime's own names for them, as they are in force. A runtime that computes in other
+    processes says their ``pids``, and what these had come to when its library was loaded and the artifact was not:
+    ``library_s`` after their start, with ``library_rss_bytes`` of memory. ``emulated`` names the software that plays
+    the device where there is no real one, as SwiftShader plays a GPU; ``downloaded_bytes`` is what a browser fetched
+    until the session was open, uncompressed: the library and the artifact.
     """
 
     inputs: tuple[TensorSpec, ...]
     outputs: tuple[TensorSpec, ...]
     metadata: Mapping[str, str] = MappingProxyType({})
     settings: Mapping[str, str] = MappingProxyType({})
-    pid: int | None = None
+    pids: tuple[int, ...] = ()
     library_s: float | None = None
     library_rss_bytes: int | None = None
+    emulated: str = ""
+    downloaded_bytes: int | None = None
     threads: int
 
     @abstractmethod
@@ -120,7 +124,8 @@ class Runtime(Protocol):
 
     ``DEVICES`` maps each device to its backends, the default first. ``PRECISIONS`` are those of any of its devices, the
     default first; ``lacks_precision`` says which a device has. ``THREADS`` says whose a number of threads is:
-    each session's, or the whole process's from the first run on. An adapter that can show what the file computes
+    each session's, or the whole process's from the first run on. ``IN_BROWSER`` says that it runs in a browser, which is
+    started only when asked for. ``FIXED_BATCH`` are the backends that take no dynamic batch. An adapter that can show what the file computes
     inside also has ``trace(path, device, options, feeds)``: every tensor by the file's own name, in the order of
     computation and in the file's layouts.
     """
@@ -133,6 +138,10 @@ class Runtime(Protocol):
     def PRECISIONS(self) -> tuple[str, ...]: ...  # noqa: N802
     @property
     def THREADS(self) -> Literal["session", "process"]: ...  # noqa: N802
+    @property
+    def IN_BROWSER(self) -> bool: ...  # noqa: N802
+    @property
+    def FIXED_BATCH(self) -> tuple[str, ...]: ...  # noqa: N802
 
     def check(self, device: str) -> str | None:
         """None, or why this runtime cannot use this device here and how to get it."""

@@ -256,6 +256,8 @@ def _with_cold_start(found: BenchRow, measured: Measured, verdicts: Sequence[Ver
         gpu_memory_bytes=max(gpu, default=None),
         verdict=verdict_of(measured.case.cell, opened[0].versions, judged),
         device_proof=opened[0].device_proof,
+        emulated=opened[0].emulated,
+        downloaded_bytes=opened[0].downloaded_bytes,
         versions=opened[0].versions,
         settings=opened[0].settings,
     )

@@ -75,6 +75,7 @@ class Artifact:
 
     ``edges`` are the conversions in order, ``versions`` the libraries that ran them; ``inputs`` and ``outputs``
     are in the order of the model's. ``quantized`` names the types, below float32, in which it keeps or computes numbers.
+    ``variant`` tells it from others of its format: "batch1" is a file of that one batch size, for runtimes that take no other.
     """
 
     format: str
@@ -87,6 +88,12 @@ class Artifact:
     versions: dict[str, str] = field(default_factory=dict)
     convert_s: float | None = None
     quantized: str = ""
+    variant: str = ""
+
+    @property
+    def name(self) -> str:
+        """What its rows call it: the format, and the variant where it is one (``tflite-batch1``)."""
+        return f"{self.format}-{self.variant}" if self.variant else self.format
 
 
 @dataclass(frozen=True)

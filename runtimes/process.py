@@ -7,8 +7,15 @@ import time
 from pathlib import Path
 
 
-def peak_rss_bytes(pid: int | None = None) -> int:
-    """VmHWM of a process, in bytes: its highest resident memory since it started, or since ``reset_peak_rss``."""
+def peak_rss_bytes(*pids: int) -> int:
+    """VmHWM in bytes: the highest resident memory of a process since it started, or since ``reset_peak_rss``.
+
+    Of this process, or the sum of those that are named: no less than the highest that they had together.
+    """
+    return sum(map(_peak_rss_bytes, pids or (None,)))
+
+
+def _peak_rss_bytes(pid: int | None) -> int:
     try:
         status = Path(f"/proc/{pid or 'self'}/status").read_text()
     except OSError:
@@ -26,10 +33,11 @@ def peak_rss_bytes(pid: int | None = None) -> int:
     return int(psutil.Process(pid).memory_info().rss)
 
 
-def reset_peak_rss(pid: int | None = None) -> bool:
+def reset_peak_rss(*pids: int) -> bool:
     """Let VmHWM begin again from the memory that is resident now; whether the system allows that (Linux does)."""
     try:
-        Path(f"/proc/{pid or 'self'}/clear_refs").write_text("5")
+        for pid in pids or ("self",):
+            Path(f"/proc/{pid}/clear_refs").write_text("5")
     except OSError:
         return False
     return True

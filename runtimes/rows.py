@@ -37,7 +37,8 @@ class VerifyRow:
     output in dB, 319 where it equals y64. ``top1_agreement`` is over the ``heldout_n`` real samples, the accuracies
     over those of them with a label; ``accuracy_change`` is the artifact's less the source's, ``mcnemar_p`` the chance
     of one as large by luck. Intervals are of 95 %: see ``runtimes.verdict.statistics``. ``needed_n`` is how many real samples
-    would decide an inconclusive row, ``wall_s`` the seconds that the row took.
+    would decide an inconclusive row, ``wall_s`` the seconds that the row took. ``emulated`` names the software that
+    played the device, where no real one did: "SwiftShader".
     """
 
     source: str
@@ -64,6 +65,7 @@ class VerifyRow:
     heldout_n: int = 0
     needed_n: int | None = None
     device_proof: str = ""
+    emulated: str = ""
     artifact_sha256: str = ""
     versions: dict[str, str] = field(default_factory=dict)
     explanation: Explanation | None = None
@@ -86,7 +88,8 @@ class BenchRow:
     ``loaded_rss_bytes`` is the most memory that the process held from the import of the library until the artifact
     was loaded, ``peak_rss_bytes`` while this batch warmed up, ``added_rss_bytes`` the latter less what it held once
     the library was imported. ``settings`` are those of the runtime that shape its speed, as they were set.
-    ``verdict`` is the outcome of the same artifact in ``verify.json``, or "not verified".
+    ``verdict`` is the outcome of the same artifact in ``verify.json``, or "not verified". ``emulated`` names the software
+    that played the device, where no real one did; ``downloaded_bytes`` is what a browser fetched, uncompressed.
     """
 
     source: str
@@ -117,6 +120,8 @@ class BenchRow:
     artifact_sha256: str = ""
     verdict: str = "not verified"
     device_proof: str = ""
+    emulated: str = ""
+    downloaded_bytes: int | None = None
     versions: dict[str, str] = field(default_factory=dict)
     settings: dict[str, str] = field(default_factory=dict)
 

@@ -22,7 +22,7 @@ class Opened:
 
     ``first_s`` is the first run, where inputs for it were given. ``baseline_rss_bytes`` is the memory of the process that
     computes, once the runtime's library was imported; ``loaded_rss_bytes`` the most that it then held until the
-    artifact was loaded.
+    artifact was loaded. ``emulated`` and ``downloaded_bytes`` are the session's.
     """
 
     inputs: tuple[TensorSpec, ...]
@@ -37,6 +37,8 @@ class Opened:
     first_s: float | None = None
     baseline_rss_bytes: int = 0
     loaded_rss_bytes: int = 0
+    emulated: str = ""
+    downloaded_bytes: int | None = None
 
 
 _open: list[Session] = []
@@ -75,7 +77,7 @@ def open_session(
     opened = adapter.load(path, device, options)
     loaded = time.perf_counter()
     elsewhere = opened.library_s
-    loaded_rss = peak_rss_bytes(opened.pid)
+    loaded_rss = peak_rss_bytes(*opened.pids)
     _open.append(opened)
     first_s = None if first is None else first_run(first)
     return Opened(
@@ -91,6 +93,8 @@ def open_session(
         first_s,
         opened.library_rss_bytes or baseline,
         loaded_rss,
+        opened.emulated,
+        opened.downloaded_bytes,
     )
 
 

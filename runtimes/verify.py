@@ -164,7 +164,9 @@ def _verify_cell(
         bundle.check(artifact)
         live = pool.session(cell)
         opened = live.opened
-        row = replace(row, device_proof=opened.device_proof, versions=opened.versions)
+        row = replace(
+            row, device_proof=opened.device_proof, emulated=opened.emulated, versions=opened.versions
+        )
         model, fixed = bundle.manifest.model, fixed_batch(artifact.inputs)
         wrong = structure_faults(opened.inputs, opened.outputs, artifact)
         if not bundle.manifest.is_foreign:

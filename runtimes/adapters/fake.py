@@ -32,6 +32,8 @@ FORMATS = ("fake",)
 DEVICES = {"cpu": ("fake",), "gpu": ("fake",)}
 PRECISIONS = ("float32",)
 THREADS: Literal["session", "process"] = "session"
+IN_BROWSER = False
+FIXED_BATCH: tuple[str, ...] = ()
 
 GPU = "FWEXPORT_FAKE_GPU"
 

@@ -29,6 +29,8 @@ FORMATS = ("keras",)
 DEVICES = {"cpu": ("tensorflow",), "gpu": ("tensorflow",)}
 PRECISIONS = ("float32", "tf32")
 THREADS: Literal["session", "process"] = "process"
+IN_BROWSER = False
+FIXED_BATCH: tuple[str, ...] = ()
 
 
 def inspect(path: Path) -> Inspection:

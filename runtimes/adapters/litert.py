@@ -22,6 +22,8 @@ FORMATS = ("tflite",)
 DEVICES = {"cpu": ("xnnpack",), "gpu": ("webgpu",)}
 PRECISIONS = ("float32",)
 THREADS: Literal["session", "process"] = "session"
+IN_BROWSER = False
+FIXED_BATCH: tuple[str, ...] = ()
 
 
 def check(device: str) -> str | None:

@@ -25,6 +25,8 @@ FORMATS = ("onnx",)
 DEVICES = {"cpu": ("cpu",), "cuda": ("cuda", "tensorrt")}
 PRECISIONS = ("float32", "tf32")
 THREADS: Literal["session", "process"] = "session"
+IN_BROWSER = False
+FIXED_BATCH: tuple[str, ...] = ()
 
 _PROVIDERS = {
     "cpu": "CPUExecutionProvider",

@@ -26,6 +26,8 @@ FORMATS = ("savedmodel",)
 DEVICES = {"cpu": ("tensorflow",), "gpu": ("tensorflow",)}
 PRECISIONS = ("float32", "tf32")
 THREADS: Literal["session", "process"] = "process"
+IN_BROWSER = False
+FIXED_BATCH: tuple[str, ...] = ()
 
 SIGNATURE = "serving_default"
 

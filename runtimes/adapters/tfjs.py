@@ -23,6 +23,8 @@ FORMATS = ("tfjs",)
 DEVICES = {"cpu": ("wasm", "js")}
 PRECISIONS = ("float32",)
 THREADS: Literal["session", "process"] = "session"
+IN_BROWSER = False
+FIXED_BATCH: tuple[str, ...] = ()
 
 SCRIPT = "node_session.mjs"
 MODEL = "model.json"
@@ -131,7 +133,7 @@ class TfjsSession(Session):
                 raise NotAModelError(f"{path} is no graph model that TF.js can load: {error}") from error
             raise
         self._proof, self.threads = str(opened["proof"]), 1
-        self.pid = self.node.pid
+        self.pids = (self.node.pid,)
         self.library_s, self.library_rss_bytes = opened["library_ms"] / 1e3, int(opened["library_rss_bytes"])
         self.settings = {"backend": _BACKENDS[backend]}
 

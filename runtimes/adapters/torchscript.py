@@ -23,6 +23,8 @@ FORMATS = ("torchscript",)
 DEVICES = {"cpu": ("torch",), "cuda": ("torch",)}
 PRECISIONS = ("float32", "tf32")
 THREADS: Literal["session", "process"] = "session"
+IN_BROWSER = False
+FIXED_BATCH: tuple[str, ...] = ()
 
 
 def check(device: str) -> str | None:

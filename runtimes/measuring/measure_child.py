@@ -64,7 +64,7 @@ _calls: dict[int, list[Callable[[], object]]] = {}
 def warm_up(feeds: dict[str, Array], seconds: float) -> Warmed:
     """Run one batch until it is steady, for ``seconds`` at most, but no fewer than three windows."""
     open_ = session()
-    reset_peak_rss(open_.pid)
+    reset_peak_rss(*open_.pids)
     batch = len(next(iter(feeds.values())))
     _inputs[batch], _calls[batch] = [feeds], [open_.bind(feeds)]
     windows: list[Array] = []
@@ -74,7 +74,7 @@ def warm_up(feeds: dict[str, Array], seconds: float) -> Warmed:
     taken = time.perf_counter() - begin
     run_s = min(float(np.median(window)) for window in windows) / 1e9
     runs = sum(map(len, windows))
-    memory = peak_rss_bytes(open_.pid), open_.gpu_memory_bytes()
+    memory = peak_rss_bytes(*open_.pids), open_.gpu_memory_bytes()
     return Warmed(taken, runs, steady(windows), run_s, *memory)
 
 
