@@ -24,7 +24,8 @@ import fs from 'node:fs';
 import { createRequire } from 'node:module';
 import path from 'node:path';
 
-import { GraphSession, unpack } from './graph_session.mjs';
+import { Failure, unpack } from './engine.mjs';
+import { GraphSession } from './graph_session.mjs';
 
 console.log = console.info = console.debug = console.error;
 
@@ -32,13 +33,6 @@ const STDIN = 0;
 const STDOUT = 1;
 const folder = path.resolve(process.argv[2]);
 const require = createRequire(path.join(folder, 'package.json'));
-
-class Failure extends Error {
-    constructor(kind, error) {
-        super(error?.message ?? String(error));
-        this.kind = kind;
-    }
-}
 
 let session = null;
 let tf = null;
@@ -63,8 +57,8 @@ const handlers = {
         return packed(await session.trace(unpack(feeds, content)));
     },
 
-    bind({ feeds }, content) {
-        return { ok: session.bind(unpack(feeds, content)) };
+    async bind({ feeds }, content) {
+        return { ok: await session.bind(unpack(feeds, content)) };
     },
 
     release({ ids }) {

@@ -1,0 +1,144 @@
+// ONNX Runtime Web: the backends wasm, webgl and webgpu. See engine.mjs.
+
+import { Failure, Session, takes } from './engine.mjs';
+import { describeWebGL, describeWebGPU, drawsFloat32 } from './gpu.mjs';
+
+// The builds of wasm and webgl have no other backend to fall back to. That of webgpu can compute nodes on the CPU, and
+// is told not to: it then refuses a model of which WebGPU cannot compute every node.
+const BUILDS = { wasm: 'ort.wasm.min.mjs', webgl: 'ort.webgl.min.mjs', webgpu: 'ort.webgpu.min.mjs' };
+
+const DTYPES = {
+    wasm: ['float32', 'float64', 'float16', 'int8', 'uint8', 'int16', 'uint16', 'int32', 'uint32', 'int64', 'uint64', 'bool'],
+    webgl: ['float32'],
+    webgpu: ['float32', 'float16', 'int32', 'uint32', 'int64', 'uint64', 'bool', 'int8', 'uint8'],
+};
+
+// y = Identity(x), as an ONNX file: ONNX Runtime starts a backend with the first session on it, and ends it with the last,
+// so that this one stays.
+const IDENTITY = 'CAg6NwoQCgF4EgF5IghJZGVudGl0eRIBZ1oPCgF4EgoKCAgBEgQKAggBYg8KAXkSCgoICAESBAoCCAFCAhAN';
+
+export async function load(backend, { packages, threads }) {
+    const folder = new URL('onnxruntime-web/dist/', new URL(packages, document.baseURI));
+    try {
+        const ort = await import(new URL(BUILDS[backend], folder).href);
+        ort.env.wasm.wasmPaths = folder.href;
+        ort.env.wasm.numThreads = backend === 'wasm' ? threads : 1;
+        await create(ort, backend, Uint8Array.from(atob(IDENTITY), (letter) => letter.charCodeAt(0)));
+        return new Engine(ort, backend, backend === 'webgpu' ? await ort.env.webgpu.device : null);
+    } catch (error) {
+        throw new Failure('unavailable', error);
+    }
+}
+
+function create(ort, backend, model) {
+    const strict = { extra: { session: { disable_cpu_ep_fallback: '1' } } };
+    return ort.InferenceSession.create(model, {
+        executionProviders: [backend],
+        ...(backend === 'webgpu' ? strict : {}),
+    });
+}
+
+class Engine {
+    #ort;
+    #backend;
+    #device;
+
+    constructor(ort, backend, device) {
+        this.#ort = ort;
+        this.#backend = backend;
+        this.#device = device;
+        this.threads = backend === 'wasm' ? ort.env.wasm.numThreads : 1;
+        this.settings = {
+            executionProviders: backend,
+            ...(backend === 'wasm' && { numThreads: String(this.threads), simd: 'fixed' }),
+            ...(backend === 'webgl' && { float32: String(drawsFloat32(ort.env.webgl.context)) }),
+            ...(backend === 'webgpu' && { 'session.disable_cpu_ep_fallback': '1' }),
+        };
+    }
+
+    async open(url) {
+        const model = await fetched(url);
+        try {
+            return new OrtSession(this.#ort, await create(this.#ort, this.#backend, model), this.#device, this.#backend);
+        } catch (error) {
+            // What the wasm backend cannot load is no model; a GPU's may lack an operator of a good one.
+            throw new Failure(this.#backend === 'wasm' ? 'model' : 'unavailable', error);
+        }
+    }
+
+    describe() {
+        if (this.#backend === 'webgl') {
+            const { name, emulated } = describeWebGL(this.#ort.env.webgl.context);
+            return { proof: `the build with WebGL alone, on ${name}`, emulated };
+        }
+        if (this.#backend === 'webgpu') {
+            const { name, emulated } = describeWebGPU(this.#device.adapterInfo);
+            return { proof: `WebGPU computes every node, on ${name}`, emulated };
+        }
+        return { proof: `the build with WebAssembly alone, ${this.threads} thread(s)`, emulated: '' };
+    }
+}
+
+class OrtSession extends Session {
+    #ort;
+    #session;
+    #device;
+    #backend;
+
+    constructor(ort, session, device, backend) {
+        super();
+        this.#ort = ort;
+        this.#session = session;
+        this.#device = device;
+        this.#backend = backend;
+    }
+
+    // On WebGPU in buffers of its device; the others have no place for them but the host.
+    place(feeds) {
+        takes(feeds, DTYPES[this.#backend], `ONNX Runtime Web's ${this.#backend}`);
+        return Object.fromEntries(feeds.map((feed) => [feed.name, this.#device ? this.#upload(feed) : this.#tensor(feed)]));
+    }
+
+    #tensor({ dtype, shape, data }) {
+        return new this.#ort.Tensor(dtype, data, shape);
+    }
+
+    #upload({ dtype, shape, data }) {
+        const { COPY_DST, COPY_SRC, STORAGE } = GPUBufferUsage;
+        const size = Math.max(16, Math.ceil(data.byteLength / 16) * 16);
+        const buffer = this.#device.createBuffer({ size, usage: COPY_DST | COPY_SRC | STORAGE, mappedAtCreation: true });
+        new Uint8Array(buffer.getMappedRange()).set(new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
+        buffer.unmap();
+        return this.#ort.Tensor.fromGpuBuffer(buffer, { dataType: dtype, dims: shape, dispose: () => buffer.destroy() });
+    }
+
+    async compute(inputs) {
+        const found = await this.#session.run(inputs);
+        return Promise.all(
+            this.#session.outputNames.map(async (name) => {
+                const tensor = found[name];
+                return { name, dtype: tensor.type, shape: tensor.dims, data: await tensor.getData(), tensor };
+            }),
+        );
+    }
+
+    dispose(outputs) {
+        outputs.forEach(({ tensor }) => tensor.dispose());
+    }
+
+    drop(inputs) {
+        Object.values(inputs).forEach((tensor) => tensor.dispose());
+    }
+
+    close() {
+        return this.#session.release();
+    }
+}
+
+async function fetched(url) {
+    const response = await fetch(new URL(url, document.baseURI));
+    if (!response.ok) {
+        throw new Failure('model', new Error(`${url}: ${response.status} ${response.statusText}`));
+    }
+    return new Uint8Array(await response.arrayBuffer());
+}

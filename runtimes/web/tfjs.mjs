@@ -1,0 +1,111 @@
+// TF.js: the backends wasm, js (its name in TF.js is cpu), webgl and webgpu. See engine.mjs.
+
+import { Failure } from './engine.mjs';
+import { describeWebGL, describeWebGPU } from './gpu.mjs';
+import { GraphSession } from './graph_session.mjs';
+
+const NAMES = { wasm: 'wasm', js: 'cpu', webgl: 'webgl', webgpu: 'webgpu' };
+
+export async function load(backend, { packages, threads }) {
+    const engine = new Engine(backend);
+    try {
+        await engine.start(new URL('@tensorflow/', new URL(packages, document.baseURI)), threads);
+    } catch (error) {
+        throw new Failure('unavailable', error);
+    }
+    return engine;
+}
+
+class Engine {
+    threads = 1;
+    settings = {};
+    #name;
+    #tf;
+
+    constructor(backend) {
+        this.#name = NAMES[backend];
+    }
+
+    // Only the backend that was asked for is fetched, so there is none to fall back to.
+    async start(folder, threads) {
+        for (const part of ['core', 'converter', `backend-${this.#name}`]) {
+            await runScript(new URL(`tfjs-${part}/dist/tf-${part}.es2017.min.js`, folder));
+        }
+        const tf = (this.#tf = globalThis.tf);
+        if (this.#name === 'wasm' && !tf.findBackend('wasm')) {
+            tf.wasm.setWasmPaths(new URL('tfjs-backend-wasm/wasm-out/', folder).href);
+            if (threads) {
+                tf.wasm.setThreadsCount(threads);
+            }
+        } else if (this.#name.startsWith('webg')) {
+            // TF.js would compute on small tensors in JavaScript
+            tf.env().set(`${this.#name.toUpperCase()}_CPU_FORWARD`, false);
+        }
+        if (!(await tf.setBackend(this.#name)) || tf.getBackend() !== this.#name) {
+            throw new Error(`TF.js did not start its backend ${this.#name}; it has ${tf.getBackend() ?? 'none'}`);
+        }
+        await tf.ready();
+        this.settings = { backend: this.#name, ...(await this.#flags()) };
+        this.threads = this.#name === 'wasm' ? tf.wasm.getThreadsCount() : 1;
+    }
+
+    // The flags that shape the numbers or the speed, as they are in force.
+    async #flags() {
+        const names = {
+            wasm: ['WASM_HAS_SIMD_SUPPORT', 'WASM_HAS_MULTITHREAD_SUPPORT'],
+            webgl: ['WEBGL_VERSION', 'WEBGL_RENDER_FLOAT32_ENABLED', 'WEBGL_PACK', 'WEBGL_CPU_FORWARD'],
+            webgpu: ['WEBGPU_CPU_FORWARD'],
+        };
+        const found = {};
+        for (const name of names[this.#name] ?? []) {
+            found[name] = String(await this.#tf.env().getAsync(name));
+        }
+        return found;
+    }
+
+    async open(url) {
+        let model;
+        try {
+            model = await this.#tf.loadGraphModel(new URL(url, document.baseURI).href);
+        } catch (error) {
+            throw new Failure('model', error);
+        }
+        return new GraphSession(this.#tf, model);
+    }
+
+    describe() {
+        const said = `tf.getBackend() is ${this.#tf.getBackend()}`;
+        if (this.#name === 'webgl' || this.#name === 'webgpu') {
+            const backend = this.#tf.backend();
+            const { name, emulated } =
+                this.#name === 'webgl'
+                    ? describeWebGL(backend.gpgpu.gl)
+                    : describeWebGPU(backend.device.adapterInfo ?? backend.adapterInfo);
+            return { proof: `${said} on ${name}`, emulated };
+        }
+        const simd = this.settings.WASM_HAS_SIMD_SUPPORT === 'true' ? ' with SIMD' : '';
+        return { proof: `${said}${simd}, ${this.threads} thread(s)`, emulated: '' };
+    }
+
+    memory() {
+        const { numTensors, numBytes } = this.#tf.memory();
+        return { tensors: numTensors, bytes: numBytes };
+    }
+}
+
+const scripts = new Map();
+
+// TF.js comes as scripts that add to the global `tf`; each runs once.
+function runScript(url) {
+    if (!scripts.has(url.href)) {
+        const loaded = new Promise((resolve, reject) => {
+            const script = document.createElement('script');
+            script.src = url.href;
+            script.onload = resolve;
+            script.onerror = () => reject(new Error(`${url.href} cannot be loaded`));
+            document.head.append(script);
+        });
+        scripts.set(url.href, loaded);
+    }
+    return scripts.get(url.href);
+}
