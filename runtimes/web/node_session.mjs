@@ -2,17 +2,12 @@
 //
 // A request is one JSON line on standard input, {"do": name, "bytes": n, ...}, followed by n raw bytes; an answer is
 // one JSON line on standard output, {"ok": value, "bytes": n} or {"error": message, "kind": kind, "bytes": 0},
-// followed by n raw bytes. Tensors are described by {name, dtype, shape}; their data follow the line in that order,
-// little-endian: float32, int32, or bool as one byte.
+// followed by n raw bytes.
 //
 //   load    model (a folder with model.json), backend ("wasm" or "cpu")
 //           -> backend (as TF.js answers after loading), proof, threads; library_ms and library_rss_bytes: the time since the process
 //           started, and its memory, when TF.js was ready and the model not yet read
-//   run     feeds + data                            -> outputs + data
-//   trace   feeds + data                            -> the value of every node that computes + data
-//   bind    feeds + data                            -> id; the inputs stay where the backend reads them
-//   release ids                                     -> null
-//   sample  ids, seconds, at_least, at_most         -> n; then n float64, the nanoseconds of single runs
+//   run, trace, bind, release, sample               as in requests.mjs
 //   memory                                          -> tensors and bytes that TF.js holds
 //   close                                           -> null, and the process ends
 //
@@ -24,8 +19,9 @@ import fs from 'node:fs';
 import { createRequire } from 'node:module';
 import path from 'node:path';
 
-import { Failure, unpack } from './engine.mjs';
+import { Failure } from './engine.mjs';
 import { GraphSession } from './graph_session.mjs';
+import { sessionHandlers } from './requests.mjs';
 
 console.log = console.info = console.debug = console.error;
 
@@ -49,27 +45,7 @@ const handlers = {
         return { ok: { backend: found, proof, threads, ...library } };
     },
 
-    async run({ feeds }, content) {
-        return packed(await session.run(unpack(feeds, content)));
-    },
-
-    async trace({ feeds }, content) {
-        return packed(await session.trace(unpack(feeds, content)));
-    },
-
-    async bind({ feeds }, content) {
-        return { ok: await session.bind(unpack(feeds, content)) };
-    },
-
-    release({ ids }) {
-        ids.forEach((id) => session.release(id));
-        return { ok: null };
-    },
-
-    async sample({ ids, seconds, at_least, at_most }) {
-        const times = await session.sample(ids, seconds, at_least, at_most);
-        return { ok: times.length, blobs: [times] };
-    },
+    ...sessionHandlers(() => session),
 
     memory() {
         const { numTensors, numBytes } = tf.memory();
@@ -80,13 +56,6 @@ const handlers = {
         return { ok: null, last: true };
     },
 };
-
-function packed(tensors) {
-    return {
-        ok: tensors.map(({ name, dtype, shape }) => ({ name, dtype, shape })),
-        blobs: tensors.map(({ data }) => data),
-    };
-}
 
 // Only the backend that was asked for is imported, so there is none to fall back to.
 async function openBackend(backend) {
