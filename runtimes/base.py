@@ -14,6 +14,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import cycle, islice
 from pathlib import Path
 from types import MappingProxyType
@@ -65,7 +66,8 @@ class Session(ABC):
     ``inputs``, ``outputs`` and ``metadata`` are read from the file. ``settings`` are those that shape its
     speed or its numbers, by the runtime's own names for them, as they are in force. A runtime that computes in other
     processes says their ``pids``, and what these had come to when its library was loaded and the artifact was not:
-    ``library_s`` after their start, with ``library_rss_bytes`` of memory. ``emulated`` names the software that plays
+    ``library_s`` after their start, with ``library_rss_bytes`` of memory; and, where a browser had to be started first,
+    that the artifact took ``load_s``. ``emulated`` names the software that plays
     the device where there is no real one, as SwiftShader plays a GPU; ``downloaded_bytes`` is what a browser fetched
     until the session was open, uncompressed: the library and the artifact.
     """
@@ -77,6 +79,7 @@ class Session(ABC):
     pids: tuple[int, ...] = ()
     library_s: float | None = None
     library_rss_bytes: int | None = None
+    load_s: float | None = None
     emulated: str = ""
     downloaded_bytes: int | None = None
     threads: int
@@ -106,6 +109,10 @@ class Session(ABC):
         runs need a context, so that it is entered once, as in a program that does nothing else.
         """
         return sample_calls(calls, seconds, at_least, at_most)
+
+    def sample_from_host(self, inputs: Sequence[Feeds], seconds: float, at_least: int, at_most: int) -> Array:
+        """The same of whole runs, from host arrays to host arrays: with the copies to the device and back."""
+        return sample_calls([partial(self.run, feeds) for feeds in inputs], seconds, at_least, at_most)
 
     def gpu_memory_bytes(self) -> int | None:
         """The most memory of its GPU that the session has held, in bytes; None on a CPU, or where nothing tells.

@@ -8,14 +8,16 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
+from typing import TypeVar
 
 import numpy as np
 
-from runtimes.base import Array, Feeds, sample_calls
+from runtimes.base import Array, Feeds
 from runtimes.measuring.latency import steady
 from runtimes.process import peak_rss_bytes, reset_peak_rss
 from runtimes.session_child import session
+
+T = TypeVar("T")
 
 # A warm-up is judged by windows of this length, or of one run where that takes longer.
 WINDOW_S = 0.05
@@ -93,8 +95,7 @@ def visit(batch: int, seconds: float, rewarm: bool, end_to_end: bool) -> Visit:
     compute = _sampled(open_.sample, calls, seconds, rewarm)
     if not end_to_end:
         return Visit(compute, EMPTY)
-    host: list[Callable[[], object]] = [partial(open_.run, each) for each in inputs]
-    return Visit(compute, _sampled(sample_calls, host, seconds, rewarm))
+    return Visit(compute, _sampled(open_.sample_from_host, inputs, seconds, rewarm))
 
 
 def rotation(samples: Feeds, batch: int, have: int = 0) -> list[dict[str, Array]]:
@@ -110,11 +111,8 @@ def rotation(samples: Feeds, batch: int, have: int = 0) -> list[dict[str, Array]
 
 
 def _sampled(
-    sample: Callable[[list[Callable[[], object]], float, int, int], Array],
-    calls: list[Callable[[], object]],
-    seconds: float,
-    rewarm: bool,
+    sample: Callable[[list[T], float, int, int], Array], turns: list[T], seconds: float, rewarm: bool
 ) -> Array:
     if rewarm:
-        sample(calls, min(REWARM_S, seconds / 10), 1, AT_MOST)
-    return sample(calls, seconds, 1, AT_MOST)
+        sample(turns, min(REWARM_S, seconds / 10), 1, AT_MOST)
+    return sample(turns, seconds, 1, AT_MOST)

@@ -55,32 +55,35 @@ export class Session {
         }
     }
 
-    // Keep inputs where the backend reads them; the result is their number.
-    async bind(feeds) {
-        this.#bound.set(this.#nextId, { feeds, inputs: await this.place(feeds) });
+    // Keep inputs where the backend reads them, or `onHost`; the result is their number.
+    async bind(feeds, onHost = false) {
+        this.#bound.set(this.#nextId, onHost ? { feeds } : { inputs: await this.place(feeds) });
         return this.#nextId++;
     }
 
     release(id) {
-        this.drop(this.#bound.get(id).inputs);
+        const { inputs } = this.#bound.get(id);
+        if (inputs) {
+            this.drop(inputs);
+        }
         this.#bound.delete(id);
     }
 
     // Nanoseconds of single runs over the bound inputs in rotation: until `seconds` have passed and `atLeast` runs
-    // are timed, never more than `atMost`. A run ends when the data of every output is on the host, which is the one
-    // way of waiting that every backend has; it begins with the inputs where the backend reads them, or on the host.
-    async sample(ids, seconds, atLeast, atMost, fromHost = false) {
+    // are timed, never more than `atMost`. A run begins where its inputs are kept, and ends when the data of every
+    // output is on the host, which is the one way of waiting that every backend has.
+    async sample(ids, seconds, atLeast, atMost) {
         const bound = ids.map((id) => this.#bound.get(id));
         const times = [];
         const end = performance.now() + seconds * 1e3;
         while (times.length < atMost) {
             const { feeds, inputs } = bound[times.length % bound.length];
             const begin = performance.now();
-            const placed = fromHost ? await this.place(feeds) : inputs;
+            const placed = inputs ?? (await this.place(feeds));
             const outputs = await this.compute(placed);
             const now = performance.now();
             this.dispose(outputs);
-            if (fromHost) {
+            if (!inputs) {
                 this.drop(placed);
             }
             times.push((now - begin) * 1e6);

@@ -4,9 +4,9 @@
 //
 //   run     feeds + data                            -> outputs + data
 //   trace   feeds + data                            -> the value of every node that computes + data
-//   bind    feeds + data                            -> id; the inputs stay where the backend reads them
+//   bind    feeds + data, on_host                   -> id; the inputs stay where the backend reads them, or on the host
 //   release ids                                     -> null
-//   sample  ids, seconds, at_least, at_most, from_host    -> n; then n float64, the nanoseconds of single runs
+//   sample  ids, seconds, at_least, at_most         -> n; then n float64, the nanoseconds of single runs
 
 import { unpack } from './engine.mjs';
 
@@ -21,8 +21,8 @@ export function sessionHandlers(current) {
             return packed(await current().trace(unpack(feeds, content)));
         },
 
-        async bind({ feeds }, content) {
-            return { ok: await current().bind(unpack(feeds, content)) };
+        async bind({ feeds, on_host }, content) {
+            return { ok: await current().bind(unpack(feeds, content), on_host) };
         },
 
         release({ ids }) {
@@ -30,8 +30,8 @@ export function sessionHandlers(current) {
             return { ok: null };
         },
 
-        async sample({ ids, seconds, at_least, at_most, from_host }) {
-            const times = await current().sample(ids, seconds, at_least, at_most, from_host);
+        async sample({ ids, seconds, at_least, at_most }) {
+            const times = await current().sample(ids, seconds, at_least, at_most);
             return { ok: times.length, blobs: [times] };
         },
     };

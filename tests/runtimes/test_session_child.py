@@ -51,4 +51,8 @@ def test_a_library_in_another_process_is_all_that_is_imported(
     monkeypatch.setattr(fake, "versions", versions)
     assert session_child.open_session("fake", file, "cpu", SessionOptions()).import_s > 0.05
     monkeypatch.setattr(fake._Session, "library_s", 1e-6)
-    assert session_child.open_session("fake", file, "cpu", SessionOptions()).import_s == 1e-6
+    opened = session_child.open_session("fake", file, "cpu", SessionOptions())
+    assert opened.import_s == 1e-6
+    assert opened.load_s != 2e-6
+    monkeypatch.setattr(fake._Session, "load_s", 2e-6)
+    assert session_child.open_session("fake", file, "cpu", SessionOptions()).load_s == 2e-6

@@ -214,9 +214,18 @@ def test_sample_times_the_runs_in_node(session: tfjs.TfjsSession) -> None:
 
 
 @needs_node
+def test_a_run_from_the_host_has_its_copies_in_it_and_leaves_nothing(session: tfjs.TfjsSession) -> None:
+    before = session.process.ask("memory")[0]
+    times = session.sample_from_host([FEEDS, {key: array[:1] for key, array in FEEDS.items()}], 0.0, 5, 5)
+    assert times.shape == (5,)
+    assert (times > 0).all()
+    assert session.process.ask("memory")[0] == before
+
+
+@needs_node
 def test_nothing_is_left_in_tfjs(session: tfjs.TfjsSession) -> None:
     session.run(FEEDS)
-    empty = session.node.ask("memory")[0]
+    empty = session.process.ask("memory")[0]
     for _ in range(3):
         calls = [session.bind(FEEDS) for _ in range(4)]
         session.sample(calls, 0.0, 50, 50)
@@ -225,7 +234,7 @@ def test_nothing_is_left_in_tfjs(session: tfjs.TfjsSession) -> None:
             session.run({"row": FEEDS["row"]})
         del calls
     last = session.bind(FEEDS)
-    assert session.node.ask("memory")[0]["tensors"] == empty["tensors"] + len(FEEDS)
+    assert session.process.ask("memory")[0]["tensors"] == empty["tensors"] + len(FEEDS)
     del last
 
 
@@ -280,7 +289,7 @@ def test_more_threads_or_another_device_are_unavailable(model: Path) -> None:
 
 @needs_node
 def test_a_killed_node_is_a_crash_not_a_wait(session: tfjs.TfjsSession) -> None:
-    os.kill(session.node.pid, signal.SIGKILL)
+    os.kill(session.pids[0], signal.SIGKILL)
     with pytest.raises(WorkerCrashed, match="Node process was killed by SIGKILL, in run"):
         session.run(FEEDS)
     with pytest.raises(WorkerCrashed, match="cannot run any more"):
@@ -304,7 +313,7 @@ def test_a_node_that_throws_leaves_its_last_words(tmp_path: Path) -> None:
 def test_node_dies_with_its_parent(model: Path) -> None:
     script = (
         "import sys, time; from pathlib import Path; from runtimes.adapters import tfjs\n"
-        "session = tfjs.TfjsSession(Path(sys.argv[1]), 'js'); print(session.node.pid, flush=True); time.sleep(60)"
+        "session = tfjs.TfjsSession(Path(sys.argv[1]), 'js'); print(session.pids[0], flush=True); time.sleep(60)"
     )
     parent = subprocess.Popen([sys.executable, "-c", script, str(model)], stdout=subprocess.PIPE, text=True)
     assert parent.stdout is not None
