@@ -1,0 +1,200 @@
+"""What a page is served by: this machine alone, a port and a token of chance, and no file but those it is given."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import hashlib
+import http.server
+import re
+import secrets
+import socket
+import threading
+from collections.abc import Callable, Mapping
+from http import HTTPStatus
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, ClassVar
+from urllib.parse import unquote
+
+TYPES = {
+    ".css": "text/css; charset=utf-8",
+    ".html": "text/html; charset=utf-8",
+    ".ico": "image/x-icon",
+    ".js": "text/javascript; charset=utf-8",
+    ".json": "application/json",
+    ".mjs": "text/javascript; charset=utf-8",
+    ".png": "image/png",
+    ".svg": "image/svg+xml",
+    ".wasm": "application/wasm",
+}
+
+# A page may fetch from where it came, and nothing else. WebAssembly is compiled; the threads of TF.js are workers that
+# start from a blob and import another.
+POLICY = (
+    "default-src 'self'; script-src 'self' 'wasm-unsafe-eval' blob:{maps}; worker-src 'self' blob:; "
+    "base-uri 'none'; form-action 'none'; report-uri {reports}"
+)
+
+# Isolated from other sites, so that it has threads, and a clock of 5 us.
+ISOLATED = {
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Embedder-Policy": "require-corp",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-store",
+}
+
+# Takes the body of a POST and gives that of the response, in parts.
+Service = Callable[[bytes], list[bytes]]
+
+
+class PageServer:
+    """Serves ``files``, by the path of their URL below ``url``, until it is closed.
+
+    A value is a file or its content. ``services`` answer POSTs to their names. ``on_leave`` is called when a page that
+    had fetched ``alive`` is no more: that response has no end, and costs nothing while nothing happens. What pages have
+    tried against the Content-Security-Policy is in ``violations``; ``sent`` counts the bytes of each path's bodies.
+    """
+
+    def __init__(
+        self,
+        files: Mapping[str, Path | bytes],
+        services: Mapping[str, Service] = MappingProxyType({}),
+        on_leave: Callable[[], None] = lambda: None,
+    ) -> None:
+        self.files = dict(files)
+        self.services = {**services, "violation": self._violation}
+        self.on_leave = on_leave
+        self.sent: dict[str, int] = {}
+        self.violations: list[str] = []
+        self._http = _Server(("127.0.0.1", 0), type("Handler", (_Handler,), {"page": self}))
+        self._prefix = f"/{secrets.token_urlsafe(16)}/"
+        self.host = f"127.0.0.1:{self._http.server_port}"
+        self.url = f"http://{self.host}{self._prefix}"
+        maps = "".join(f" '{digest}'" for digest in map(_import_map, self.files.values()) if digest)
+        policy = POLICY.format(maps=maps, reports=f"{self._prefix}violation")
+        self.headers = {**ISOLATED, "Content-Security-Policy": policy}
+        threading.Thread(target=self._http.serve, daemon=True).start()
+
+    def name_of(self, url: str) -> str | None:
+        """What of ``files`` and ``services`` the path of a request means, None without the token."""
+        path = unquote(url.partition("?")[0])
+        if not secrets.compare_digest(path[: len(self._prefix)].encode(), self._prefix.encode()):
+            return None
+        return path[len(self._prefix) :]
+
+    def close(self) -> None:
+        """Serve no more; pages that wait are cut off."""
+        self._http.end()
+
+    def _violation(self, body: bytes) -> list[bytes]:
+        self.violations.append(body.decode(errors="replace"))
+        return []
+
+
+def _import_map(content: Path | bytes) -> str | None:
+    """The digest that lets the Content-Security-Policy pass a page's import map, which has to be inline."""
+    if isinstance(content, Path):
+        if content.suffix != ".html":
+            return None
+        content = content.read_bytes()
+    found = re.search(rb'<script type="importmap">(.*?)</script>', content, re.DOTALL)
+    return f"sha256-{base64.b64encode(hashlib.sha256(found[1]).digest()).decode()}" if found else None
+
+
+class _Server(http.server.ThreadingHTTPServer):
+    daemon_threads = True
+    block_on_close = False
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self._open: set[socket.socket] = set()
+        self._ended = False
+
+    def serve(self) -> None:
+        """As serve_forever, which would look every half second whether it shall go on."""
+        while not self._ended:
+            self.handle_request()
+        self.server_close()
+
+    def process_request(self, request: socket.socket, client_address: Any) -> None:  # type: ignore[override]
+        self._open.add(request)
+        super().process_request(request, client_address)
+
+    def shutdown_request(self, request: socket.socket) -> None:  # type: ignore[override]
+        self._open.discard(request)
+        super().shutdown_request(request)
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """A browser that is killed breaks its connections: nothing to print."""
+
+    def end(self) -> None:
+        self._ended = True
+        with contextlib.suppress(OSError):
+            socket.create_connection(("127.0.0.1", self.server_port), timeout=1).close()
+        for connection in list(self._open):
+            with contextlib.suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+
+
+class _Handler(http.server.BaseHTTPRequestHandler):
+    page: ClassVar[PageServer]
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+    wbufsize = -1
+
+    def do_GET(self) -> None:
+        name = self._allowed()
+        if name == "alive":
+            self._hold()
+        elif name is not None and name in self.page.files:
+            content = self.page.files[name]
+            body = content if isinstance(content, bytes) else content.read_bytes()
+            self._send(HTTPStatus.OK, [body], TYPES.get(Path(name).suffix, "application/octet-stream"))
+            self.page.sent[name] = self.page.sent.get(name, 0) + len(body)
+        elif name is not None:
+            self._send(HTTPStatus.NOT_FOUND)
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        name = self._allowed()
+        if name is not None and name in self.page.services:
+            self._send(HTTPStatus.OK, self.page.services[name](body))
+        elif name is not None:
+            self._send(HTTPStatus.NOT_FOUND)
+
+    def _allowed(self) -> str | None:
+        """The path below the token; None after a refusal. A page of another site may know the port, by another host's name."""
+        name = self.page.name_of(self.path) if self.headers.get("Host") == self.page.host else None
+        if name is None:
+            self._send(HTTPStatus.FORBIDDEN)
+        return name
+
+    def _send(
+        self, status: HTTPStatus, parts: list[bytes] | None = None, type: str = "application/octet-stream"
+    ) -> None:
+        self.send_response(status)
+        for key, value in self.page.headers.items():
+            self.send_header(key, value)
+        self.send_header("Content-Type", type)
+        self.send_header("Content-Length", str(sum(map(len, parts or []))))
+        self.end_headers()
+        for part in parts or []:
+            self.wfile.write(part)
+        self.wfile.flush()
+
+    def _hold(self) -> None:
+        self.close_connection = True
+        self.send_response(HTTPStatus.OK)
+        for key, value in self.page.headers.items():
+            self.send_header(key, value)
+        self.end_headers()
+        self.wfile.flush()
+        with contextlib.suppress(OSError):
+            self.connection.recv(1)
+        self.page.on_leave()
+
+    def log_message(self, *args: object) -> None:
+        """Nothing is printed."""
