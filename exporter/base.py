@@ -8,17 +8,21 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal, Protocol, cast
 
-from runtimes.bundle import ModelSpec
+from runtimes.bundle import ModelSpec, TensorSpec
 from runtimes.errors import UsageError
 
 Process = Literal["torch", "tensorflow", "keras-torch", "onnx"]
 
 
 class Conversion(Protocol):
-    """An edge from files of the kind ``SOURCE`` to a file or folder of the kind ``TARGET``."""
+    """An edge from files of the kind ``SOURCE`` to a file or folder of the kind ``TARGET``.
+
+    With ``FIXES_BATCH`` it can write a file of one batch size from a source of any: see ``for_batch``.
+    """
 
     @property
     def SOURCE(self) -> str: ...  # noqa: N802
@@ -26,6 +30,8 @@ class Conversion(Protocol):
     def TARGET(self) -> str: ...  # noqa: N802
     @property
     def PROCESS(self) -> Process: ...  # noqa: N802
+    @property
+    def FIXES_BATCH(self) -> bool: ...  # noqa: N802
 
     def check(self) -> str | None:
         """None, or what is missing here and how to get it."""
@@ -36,13 +42,26 @@ class Conversion(Protocol):
     def convert(self, src: Path, out: Path, spec: ModelSpec) -> None:
         """Read ``src``, write exactly ``out`` (metadata included), or raise ConversionError.
 
-        ``spec`` describes ``src``: the artifact keeps its input and output names, and their meaning.
+        ``spec`` describes ``src``: the artifact keeps its input and output names, and their meaning. Of an edge that
+        ``FIXES_BATCH`` it may have a size for the batch where ``src`` has none, and then the artifact takes that alone.
         """
 
 
 def same_spec(spec: ModelSpec) -> ModelSpec:
     """The ``artifact_spec`` of an edge that keeps names, shapes and layouts."""
     return spec
+
+
+def for_batch(spec: ModelSpec, batch: int) -> ModelSpec:
+    """The same model for one batch size: the first axis of each tensor has it, where it was dynamic."""
+
+    def fixed(tensors: tuple[TensorSpec, ...]) -> tuple[TensorSpec, ...]:
+        return tuple(
+            replace(tensor, shape=(batch, *tensor.shape[1:])) if tensor.shape[:1] == (None,) else tensor
+            for tensor in tensors
+        )
+
+    return replace(spec, inputs=fixed(spec.inputs), outputs=fixed(spec.outputs))
 
 
 def names() -> list[str]:

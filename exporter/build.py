@@ -8,17 +8,19 @@ from __future__ import annotations
 import errno
 import shutil
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 from exporter import __version__, child
-from exporter.base import conversion
+from exporter.base import conversion, for_batch
 from exporter.converters import Converters
-from exporter.plan import check_formats, edges, formats, plan, steps
+from exporter.plan import Goal, check_formats, edges, fixing, formats, plan, steps, with_batch
 from exporter.reference import write_reference
 from exporter.source_folder import SourceFile, open_source
+from runtimes.base import names, runtime
+from runtimes.batches import fixed_batch
 from runtimes.bundle import (
     MANIFEST,
     SCHEMA,
@@ -28,6 +30,7 @@ from runtimes.bundle import (
     ModelSpec,
     Source,
     describe_artifact,
+    format_of,
     save_manifest,
 )
 from runtimes.errors import ConversionError, FwexportError, OutputError, UnavailableError
@@ -39,11 +42,13 @@ from runtimes.reference import REFERENCE, open_reference
 OnStep = Callable[[str, int], None]
 
 DISK_IS_FULL = 64 * 1024
+# The batch of the variants for runtimes in a browser: who is there has one image.
+BROWSER_BATCH = 1
 
 
 @dataclass
 class _Made:
-    """Formats written so far, and why the others could not be."""
+    """What was written so far, by format or by the name of an artifact, and why the rest could not be."""
 
     paths: dict[str, Path] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
@@ -53,11 +58,17 @@ class _Made:
 
 
 def build(
-    source: Path, target: Path, wanted: Sequence[str], converters: Converters, on_step: OnStep | None = None
+    source: Path,
+    target: Path,
+    wanted: Sequence[str],
+    converters: Converters,
+    on_step: OnStep | None = None,
+    browser: bool = False,
 ) -> Manifest:
     """Write the bundle of the source folder at ``target``, replacing an earlier one only when this one is whole.
 
-    ``wanted`` are formats; empty means all. ``on_step`` hears the name of each step before it, and how many there are.
+    ``wanted`` are formats; empty means all. With ``browser`` a format that some runtime in a browser takes with a fixed
+    batch alone is also written for one sample. ``on_step`` hears the name of each step before it, and how many there are.
     Raises OutputError when the folder cannot be written, UnavailableError when the source can become nothing that is
     wanted; a conversion that fails becomes a Failure.
     """
@@ -68,22 +79,24 @@ def build(
     reachable = [format for format in asked if format not in reasons]
     if not reachable:
         raise UnavailableError(f"no {asked[0]} from this source: {reasons[asked[0]]}")
-    routes = plan(described.framework, reachable, edges())
+    goals = plan(described.framework, reachable, edges())
+    if browser and fixed_batch(described.model.inputs) is None:
+        goals = with_batch(goals, described.framework, for_browsers(), BROWSER_BATCH, edges(), fixing())
     tell = on_step or (lambda step, of: None)
-    total = steps(routes) + 1
-    for process in dict.fromkeys(conversion(name).PROCESS for way in routes.values() for name in way):
+    total = steps(goals) + 1
+    for process in dict.fromkeys(conversion(name).PROCESS for goal in goals for name in goal.way):
         converters.warm(process)
     with swapped_folder(target, MANIFEST) as fresh:
         with writing_to(target):
             copy(source, fresh / "source")
-        made = _convert_all(fresh, described, routes, converters, lambda step: tell(step, total))
+        made = _convert_all(fresh, described, goals, converters, lambda step: tell(step, total))
         tell(REFERENCE, total)
         worker = converters.get(described.loader.PROCESS)
         worker.call(write_reference, fresh / "source", fresh / REFERENCE)
         made.failures |= {
             format: Failure(format, "", reasons[format]) for format in asked if format in reasons
         }
-        manifest = _describe(fresh, described, routes, made)
+        manifest = _describe(fresh, described, goals, made)
         save_manifest(fresh, manifest)
         reference = open_reference(fresh / REFERENCE)
         if not reference.refused:
@@ -91,43 +104,53 @@ def build(
     return manifest
 
 
+def for_browsers() -> list[str]:
+    """The formats that some runtime in a browser takes with a fixed batch alone."""
+    adapters = [runtime(name) for name in names()]
+    return [format for each in adapters if each.IN_BROWSER and each.FIXED_BATCH for format in each.FORMATS]
+
+
 def _convert_all(
     fresh: Path,
     source: SourceFile,
-    routes: Mapping[str, tuple[str, ...]],
+    goals: Sequence[Goal],
     converters: Converters,
     tell: Callable[[str], None],
 ) -> _Made:
-    """Walk every route, each edge once. Intermediate formats that were not asked for end in a scratch folder."""
+    """Walk every way, each step once. Intermediate formats that were not asked for end in a scratch folder."""
     made = _Made()
     scratch = fresh / ".intermediate"
     scratch.mkdir()
     start = fresh / "source" / (source.weights if source.framework != "torch" else ".")
-    for wanted, way in routes.items():
-        if not way:
-            made.paths[wanted] = fresh / FILES[wanted]
-            made.specs[wanted] = source.model
-            copy(start, made.paths[wanted])
+    places = {format: scratch / file for format, file in FILES.items()} | {
+        goal.name: fresh / goal.file for goal in goals
+    }
+    for goal in goals:
+        if not goal.way:
+            made.paths[goal.name] = places[goal.name]
+            made.specs[goal.name] = source.model
+            copy(start, made.paths[goal.name])
         have, spec = start, source.model
-        for name in way:
-            edge = conversion(name)
-            if edge.TARGET in made.failures:
-                made.failures.setdefault(wanted, replace(made.failures[edge.TARGET], format=wanted))
+        for name, product in goal.steps:
+            if product in made.failures:
+                made.failures.setdefault(goal.name, replace(made.failures[product], format=goal.name))
                 break
-            if edge.TARGET not in made.paths:
-                out = (fresh if edge.TARGET in routes else scratch) / FILES[edge.TARGET]
-                tell(name)
+            if product not in made.paths:
+                edge, given = conversion(name), spec
+                if product == goal.name and goal.batch:
+                    given = for_batch(spec, goal.batch)
+                tell(f"{name}, batch {goal.batch}" if given is not spec else name)
                 begin = time.perf_counter()
-                failure = _convert(name, have, out, spec, converters)
+                failure = _convert(name, have, places[product], given, converters)
                 if failure is not None:
-                    made.failures[edge.TARGET] = failure
-                    made.failures.setdefault(wanted, replace(failure, format=wanted))
+                    made.failures[product] = replace(failure, format=product)
+                    made.failures.setdefault(goal.name, replace(failure, format=goal.name))
                     break
-                made.paths[edge.TARGET] = out
-                made.seconds[edge.TARGET] = time.perf_counter() - begin
-                made.specs[edge.TARGET] = edge.artifact_spec(spec)
-                made.versions[edge.TARGET] = converters.get(edge.PROCESS).call(child.versions, edge.PROCESS)
-            have, spec = made.paths[edge.TARGET], made.specs[edge.TARGET]
+                made.paths[product] = places[product]
+                made.seconds[product] = time.perf_counter() - begin
+                made.specs[product] = edge.artifact_spec(given)
+                made.versions[product] = converters.get(edge.PROCESS).call(child.versions, edge.PROCESS)
+            have, spec = made.paths[product], made.specs[product]
     shutil.rmtree(scratch)
     return made
 
@@ -155,24 +178,23 @@ def _convert(name: str, have: Path, out: Path, spec: ModelSpec, converters: Conv
     return None
 
 
-def _describe(
-    fresh: Path, source: SourceFile, routes: Mapping[str, tuple[str, ...]], made: _Made
-) -> Manifest:
+def _describe(fresh: Path, source: SourceFile, goals: Sequence[Goal], made: _Made) -> Manifest:
     artifacts = []
-    for format, way in routes.items():
-        if format in made.paths:
-            path, sha256, size = describe_artifact(fresh, made.paths[format])
+    for goal in goals:
+        if goal.name in made.paths:
+            path, sha256, size = describe_artifact(fresh, made.paths[goal.name])
             artifacts.append(
                 Artifact(
-                    format=format,
+                    format=goal.format,
                     path=path,
                     sha256=sha256,
                     size_bytes=size,
-                    inputs=made.specs[format].inputs,
-                    outputs=made.specs[format].outputs,
-                    edges=way,
-                    versions=made.versions.get(format, {}),
-                    convert_s=made.seconds.get(format),
+                    inputs=made.specs[goal.name].inputs,
+                    outputs=made.specs[goal.name].outputs,
+                    edges=goal.way,
+                    versions=made.versions.get(goal.name, {}),
+                    convert_s=made.seconds.get(goal.name),
+                    variant=goal.variant,
                 )
             )
     return Manifest(
@@ -182,5 +204,5 @@ def _describe(
         model=source.model,
         source=Source(source.framework, source.kind, "source", source.versions, source.parameters),
         artifacts=tuple(artifacts),
-        failures=tuple(made.failures[format] for format in sorted(made.failures) if format in FILES),
+        failures=tuple(made.failures[name] for name in sorted(made.failures) if format_of(name) in FILES),
     )

@@ -4,12 +4,48 @@ from __future__ import annotations
 
 import difflib
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import PurePath
 
 from exporter.base import conversion, names
 from runtimes.errors import UsageError
+from runtimes.formats import FILES
 
 Edges = Mapping[str, tuple[str, str]]
+
+
+@dataclass(frozen=True)
+class Goal:
+    """An artifact to write and the conversions that lead there; with a ``batch`` it is the variant for that one alone."""
+
+    format: str
+    way: tuple[str, ...]
+    batch: int | None = None
+
+    @property
+    def variant(self) -> str:
+        """What the bundle calls the variant, "" for the plain artifact."""
+        return f"batch{self.batch}" if self.batch else ""
+
+    @property
+    def name(self) -> str:
+        """The artifact's name in rows."""
+        return f"{self.format}-{self.variant}" if self.variant else self.format
+
+    @property
+    def file(self) -> str:
+        """Its file or folder in the bundle: the variant's has that before its ending."""
+        plain = PurePath(FILES[self.format])
+        return f"{plain.stem}.{self.variant}{plain.suffix}" if self.variant else str(plain)
+
+    @property
+    def steps(self) -> Iterator[tuple[str, str]]:
+        """Each conversion, with the name of what it makes: a format on the way, the artifact at its end."""
+        for name in self.way[:-1]:
+            yield name, conversion(name).TARGET
+        for name in self.way[-1:]:
+            yield name, self.name
 
 
 def edges() -> dict[str, tuple[str, str]]:
@@ -46,20 +82,45 @@ def route(source: str, target: str, known: Edges) -> tuple[str, ...] | None:
     return None
 
 
-def steps(routes: Mapping[str, tuple[str, ...]]) -> int:
-    """How many conversions the routes need, each counted once."""
-    return len({name for way in routes.values() for name in way})
+def steps(goals: Iterable[Goal]) -> int:
+    """How many conversions the goals need, each counted once."""
+    return len({step for goal in goals for step in goal.steps})
 
 
-def plan(source: str, wanted: Sequence[str], known: Edges) -> dict[str, tuple[str, ...]]:
-    """The route to each wanted format, shorter ones first, so that a format on another's road is made once.
+def plan(source: str, wanted: Sequence[str], known: Edges) -> list[Goal]:
+    """A goal for each wanted format, shorter ways first, so that a format on another's road is made once.
 
     Raises UsageError for a format that cannot be reached.
     """
-    routes = {}
+    goals = []
     for target in wanted:
         way = route(source, target, known)
         if way is None:
             raise UsageError(f"there is no way from {source} to {target}.")
-        routes[target] = way
-    return dict(sorted(routes.items(), key=lambda item: len(item[1])))
+        goals.append(Goal(target, way))
+    return sorted(goals, key=lambda goal: len(goal.way))
+
+
+def fixing() -> dict[str, str]:
+    """For each format that can be written for one batch size, the conversion that does it."""
+    return {conversion(name).TARGET: name for name in names() if conversion(name).FIXES_BATCH}
+
+
+def with_batch(
+    goals: Sequence[Goal],
+    source: str,
+    wanted: Sequence[str],
+    batch: int,
+    known: Edges,
+    fixing: Mapping[str, str],
+) -> list[Goal]:
+    """The goals, and after each of a ``wanted`` format that of its variant for this batch."""
+    every = []
+    for goal in goals:
+        every.append(goal)
+        if goal.format in wanted and goal.format in fixing:
+            last = fixing[goal.format]
+            way = route(source, known[last][0], known)
+            assert way is not None, f"{goal.format} was reached, and {known[last][0]} cannot be"
+            every.append(Goal(goal.format, (*way, last), batch))
+    return every

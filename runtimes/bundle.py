@@ -75,7 +75,8 @@ class Artifact:
 
     ``edges`` are the conversions in order, ``versions`` the libraries that ran them; ``inputs`` and ``outputs``
     are in the order of the model's. ``quantized`` names the types, below float32, in which it keeps or computes numbers.
-    ``variant`` tells it from others of its format: "batch1" is a file of that one batch size, for runtimes that take no other.
+    ``variant`` tells it from the plain one of its format: "batch1" is a file of that one batch size, for runtimes that take
+    no dynamic one.
     """
 
     format: str
@@ -94,6 +95,11 @@ class Artifact:
     def name(self) -> str:
         """What its rows call it: the format, and the variant where it is one (``tflite-batch1``)."""
         return f"{self.format}-{self.variant}" if self.variant else self.format
+
+
+def format_of(name: str) -> str:
+    """The format of the artifact that rows call ``name``."""
+    return name.partition("-")[0]
 
 
 @dataclass(frozen=True)
@@ -132,12 +138,12 @@ class Manifest:
 
     @property
     def checksums(self) -> dict[str, str]:
-        """The sha256 of each format, in the order of the artifacts."""
-        return {artifact.format: artifact.sha256 for artifact in self.artifacts}
+        """The sha256 of each artifact by its name, in their order."""
+        return {artifact.name: artifact.sha256 for artifact in self.artifacts}
 
-    def artifact(self, format: str) -> Artifact | None:
-        """The artifact of this format, or None."""
-        return next((a for a in self.artifacts if a.format == format), None)
+    def artifact(self, name: str) -> Artifact | None:
+        """The artifact of this name, or None; a format is the name of its plain artifact."""
+        return next((a for a in self.artifacts if a.name == name), None)
 
 
 @dataclass(frozen=True)

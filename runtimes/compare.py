@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from runtimes.bench import BenchOptions
-from runtimes.bundle import MANIFEST
+from runtimes.bundle import MANIFEST, format_of
 from runtimes.comparing.bench_files import read_bench
 from runtimes.comparing.changes import Rule, compare_results
 from runtimes.comparing.compare_measured import measure_sides
@@ -89,7 +89,7 @@ def _asked_for(result: BenchResult, options: BenchOptions) -> BenchResult:
         return all(
             not asked or value in asked
             for value, asked in (
-                (row.artifact, options.formats),
+                (format_of(row.artifact), options.formats),
                 (row.runtime, options.runtimes),
                 (row.device.replace("cuda", "gpu"), devices),
                 (row.threads, options.threads),

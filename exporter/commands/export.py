@@ -15,9 +15,12 @@ from exporter import options
 @options.source
 @options.formats
 @click.option(
+    "--browser", is_flag=True, help="Also files of one batch size, which some runtimes in browsers need."
+)
+@click.option(
     "-o", "--output", "out", type=click.Path(path_type=Path), required=True, help="The bundle to write."
 )
-def command(source: str, formats: tuple[str, ...], out: Path, **about: object) -> int:
+def command(source: str, formats: tuple[str, ...], browser: bool, out: Path, **about: object) -> int:
     """Write the bundle of SOURCE, as `fwexport build` takes it. Neither verifies nor measures."""
     import msgspec
 
@@ -38,9 +41,9 @@ def command(source: str, formats: tuple[str, ...], out: Path, **about: object) -
     ):
         stage.step("load")
         place = source_folder(given(source, chosen), chosen.samples, Path(scratch) / "source", converters)
-        manifest = build(place, out, formats, converters, stage.step)
+        manifest = build(place, out, formats, converters, stage.step, browser)
     for artifact in manifest.artifacts:
-        click.echo(f"{out / artifact.path}\t{artifact.format}\t{artifact.size_bytes:,} bytes")
+        click.echo(f"{out / artifact.path}\t{artifact.name}\t{artifact.size_bytes:,} bytes")
     print_failures(manifest.failures)
     if any(not failure.is_unreachable for failure in manifest.failures):
         return 4

@@ -13,6 +13,7 @@ from runtimes.bundle import ModelSpec
 SOURCE = "keras"
 TARGET = "onnx"
 PROCESS = "tensorflow"
+FIXES_BATCH = False
 artifact_spec = same_spec
 
 

@@ -15,6 +15,7 @@ from runtimes.bundle import ModelSpec
 SOURCE = "keras"
 TARGET = "savedmodel"
 PROCESS = "tensorflow"
+FIXES_BATCH = False
 artifact_spec = same_spec
 
 check = keras_model.check

@@ -14,6 +14,7 @@ from runtimes.errors import ConversionError
 SOURCE = "keras"
 TARGET = "torchscript"
 PROCESS = "keras-torch"
+FIXES_BATCH = False
 artifact_spec = same_spec
 
 

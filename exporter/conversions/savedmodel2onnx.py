@@ -12,6 +12,7 @@ from runtimes.bundle import ModelSpec
 SOURCE = "savedmodel"
 TARGET = "onnx"
 PROCESS = "tensorflow"
+FIXES_BATCH = False
 artifact_spec = same_spec
 
 

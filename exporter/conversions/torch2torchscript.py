@@ -16,6 +16,7 @@ from runtimes.bundle import ModelSpec
 SOURCE = "torch"
 TARGET = "torchscript"
 PROCESS = "torch"
+FIXES_BATCH = False
 artifact_spec = same_spec
 
 check = torch_model.check

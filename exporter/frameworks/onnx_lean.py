@@ -139,7 +139,7 @@ class _Constants:
         """The constants that a node reads, as the graph's initializers."""
         from onnx import numpy_helper
 
-        read = {name for node in self._graph.node for name in _read(node)} | self._outputs
+        read = {name for node in self._graph.node for name in read_names(node)} | self._outputs
         old = {one.name: one for one in self._graph.initializer}
         kept = [
             old.get(name) or numpy_helper.from_array(np.asarray(value), name)
@@ -187,16 +187,16 @@ def _readers(graph: Graph) -> dict[str, list[Node]]:
     """The nodes that read each value."""
     found: dict[str, list[Node]] = defaultdict(list)
     for node in graph.node:
-        for name in _read(node):
+        for name in read_names(node):
             found[name].append(node)
     return found
 
 
-def _read(node: Node) -> Iterator[str]:
+def read_names(node: Node) -> Iterator[str]:
     """The names that a node reads, also those that the graphs inside it do."""
     yield from node.input
     for attribute in node.attribute:
         for graph in (attribute.g, *attribute.graphs):
             for inner in graph.node:
-                yield from _read(inner)
+                yield from read_names(inner)
             yield from (output.name for output in graph.output)

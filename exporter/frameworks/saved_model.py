@@ -80,6 +80,26 @@ def write(function: Any, variables: Iterable[Any], out: Path, spec: ModelSpec) -
     describe(out, spec)
 
 
+def retraced(src: Path, scratch: Path, spec: ModelSpec) -> Path:
+    """A SavedModel whose ``serving_default`` has the sizes of ``spec``: ``src``, or one in ``scratch`` traced anew at them.
+
+    A converter then sees every size as a constant, and leaves out what the graph computes of shapes.
+    """
+    import tensorflow as tf
+
+    opened = open_signature(src, SERVING)
+    _, keywords = opened.function.structured_input_signature
+    if all(tensor.shape.is_fully_defined() for tensor in keywords.values()):
+        return src
+    names = [tensor.name for tensor in spec.inputs]
+    signature = [tf.TensorSpec(tensor.shape, tensor.dtype, name=tensor.name) for tensor in spec.inputs]
+    function = tf.function(
+        lambda *tensors: opened.function(**dict(zip(names, tensors, strict=True))), input_signature=signature
+    )
+    write(function, opened.function.variables, scratch, spec)
+    return scratch
+
+
 def describe(out: Path, spec: ModelSpec) -> None:
     """Write what fwexport knows of the model into the version folder of ``out``."""
     extra = out / VERSION / EXTRA

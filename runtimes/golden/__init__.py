@@ -95,8 +95,12 @@ class Tensor:
 
 @dataclass(frozen=True)
 class GoldenArtifact:
-    """An artifact by its path in the bundle. ``batch`` is the only one it takes, or None when it takes any."""
+    """An artifact by its path in the bundle. ``batch`` is the only one it takes, or None when it takes any.
 
+    ``name`` is its format, and its variant where it is one (``tflite-batch1``).
+    """
+
+    name: str
     format: str
     path: str
     sha256: str
@@ -214,6 +218,7 @@ def _artifact(artifact: Artifact, model: ModelSpec, part: Reference) -> GoldenAr
     tensors = tuple(tensor for tensor, _ in pairs)
     count = len(artifact.inputs)
     return GoldenArtifact(
+        name=artifact.name,
         format=artifact.format,
         path=artifact.path,
         sha256=artifact.sha256,

@@ -1,7 +1,7 @@
 // Does each artifact predict what its source predicted? Replays this folder's samples in Node.
 //
 //     node golden/replay.mjs                 every artifact of the bundle that Node can run
-//     node golden/replay.mjs tfjs            one, by its format or its path in the bundle
+//     node golden/replay.mjs tfjs            one, by its name in golden.json or its path in the bundle
 //
 // The packages come from the node_modules of the current folder, or of a folder above it:
 //
@@ -79,7 +79,7 @@ async function judge(index, artifact) {
 
 const index = JSON.parse(fs.readFileSync(new URL('golden.json', import.meta.url), 'utf8'));
 const asked = process.argv[2];
-const wanted = index.artifacts.filter((one) => !asked || [one.format, one.path].includes(path.normalize(asked)));
+const wanted = index.artifacts.filter((one) => !asked || [one.name, one.path].includes(path.normalize(asked)));
 if (!wanted.length) {
     console.error(`${asked} is none of ${index.artifacts.map((one) => one.path).join(', ')}`);
     process.exit(2);
@@ -87,7 +87,7 @@ if (!wanted.length) {
 const codes = [];
 for (const artifact of wanted) {
     const [code, word, why] = await judge(index, artifact);
-    console.log(`${artifact.format.padEnd(12)} ${word.padEnd(12)} ${why}`);
+    console.log(`${artifact.name.padEnd(14)} ${word.padEnd(12)} ${why}`);
     codes.push(code);
 }
 const none = codes.every((code) => code === 6);

@@ -1,7 +1,7 @@
 """Does each artifact predict what its source predicted? Replay this folder's samples: numpy and one runtime are enough.
 
     python golden/replay.py                    every artifact of the bundle, each in a process of its own
-    python golden/replay.py model.tflite       one: its format, its name or the path of a copy elsewhere
+    python golden/replay.py model.tflite       one: its name in golden.json, its file or a copy elsewhere
 
 The rule is in golden.json, in words. One line for each artifact: passed, mismatch, failed (it cannot be run) or
 unavailable (its runtime is not here). The exit code is 0 when all that could be run passed, 1 when one did not, 2 when
@@ -152,8 +152,20 @@ def report(golden: dict[str, Any], artifact: dict[str, Any], path: Path) -> int:
         code, word, why = 6, "unavailable", f"{error}: {install}"
     except Exception as error:
         code, word, why = 1, "failed", f"{type(error).__name__}: {error}"
-    print(f"{artifact['format']:12} {word:12} {why}", flush=True)
+    print(f"{artifact['name']:14} {word:12} {why}", flush=True)
     return code
+
+
+def chosen(artifacts: list[dict[str, Any]], given: Path) -> dict[str, Any] | None:
+    """The artifact of this name, else the one of this file name, else the first with its ending; None where none is."""
+    paths = [Path(artifact["path"]) for artifact in artifacts]
+    by_name = [artifact["name"] == str(given) for artifact in artifacts]
+    by_file = [path.name == given.name for path in paths]
+    by_ending = [path.suffix == given.suffix != "" for path in paths]
+    for fits in (by_name, by_file, by_ending):
+        if True in fits:
+            return artifacts[fits.index(True)]
+    return None
 
 
 def main(arguments: list[str]) -> int:
@@ -161,17 +173,16 @@ def main(arguments: list[str]) -> int:
     golden = json.loads((HERE / "golden.json").read_text(encoding="utf-8"))
     if len(arguments) == 1:
         given = Path(arguments[0])
-        for artifact in golden["artifacts"]:
-            own = HERE.parent / artifact["path"]
-            if artifact["format"] == str(given) or own.name == given.name or own.suffix == given.suffix != "":
-                return report(golden, artifact, given if given.exists() else own)
+        artifact = chosen(golden["artifacts"], given)
+        if artifact is not None:
+            return report(golden, artifact, given if given.exists() else HERE.parent / artifact["path"])
         print(
             f"{given} is none of {', '.join(artifact['path'] for artifact in golden['artifacts'])}",
             file=sys.stderr,
         )
         return 2
     codes = set()
-    for argument in arguments or [artifact["format"] for artifact in golden["artifacts"]]:
+    for argument in arguments or [artifact["name"] for artifact in golden["artifacts"]]:
         done = subprocess.run([sys.executable, __file__, argument], stderr=subprocess.PIPE)
         if done.returncode not in (0, 1, 6):
             sys.stderr.buffer.write(done.stderr)

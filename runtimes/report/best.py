@@ -42,10 +42,10 @@ def smallest(inputs: Inputs) -> str:
         if bundle.outcome(row) == "passed"
     }
     sizes = [
-        (artifact.size_bytes, f"{bundle.label}/{artifact.format}")
+        (artifact.size_bytes, f"{bundle.label}/{artifact.name}")
         for bundle in inputs.bundles
         for artifact in bundle.manifest.artifacts
-        if (bundle.label, artifact.format) in passed
+        if (bundle.label, artifact.name) in passed
     ]
     if not sizes:
         return "no artifact has passed, so none is called the smallest"

@@ -104,9 +104,9 @@ def _verdicts(bundle: BundleInputs) -> Iterator[Point]:
             yield Point(bundle.name(row), word, row.reason or "no reason was recorded")
     judged = {row.artifact for row in bundle.verify.rows}
     for artifact in bundle.manifest.artifacts:
-        if artifact.format not in judged:
+        if artifact.name not in judged:
             reason = f"no runtime was asked to run it: {verify}"
-            yield Point(f"{bundle.label}/{artifact.format}", NOT_VERIFIED, reason)
+            yield Point(f"{bundle.label}/{artifact.name}", NOT_VERIFIED, reason)
 
 
 def _timings(bundle: BundleInputs) -> Iterator[Point]:

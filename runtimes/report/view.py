@@ -64,7 +64,7 @@ def _artifacts(inputs: Inputs) -> Iterator[Block]:
     rows, sizes = [], []
     for series, bundle in enumerate(inputs.bundles):
         for artifact in bundle.manifest.artifacts:
-            name, size = f"{bundle.label}/{artifact.format}", units.size(artifact.size_bytes)
+            name, size = f"{bundle.label}/{artifact.name}", units.size(artifact.size_bytes)
             road = " → ".join(artifact.edges) or "the source itself"
             written = units.seconds(artifact.convert_s)
             rows.append((name, size, road, written, artifact.sha256[:12]))

@@ -8,6 +8,7 @@ import sys
 import pytest
 
 from exporter import base
+from exporter.converters import ENVIRONMENT
 from runtimes import base as adapters
 from runtimes.formats import FILES
 
@@ -16,7 +17,8 @@ from runtimes.formats import FILES
 def test_a_conversion_is_named_by_its_ends_and_keeps_the_contract(name: str) -> None:
     edge = base.conversion(name)
     assert name == f"{edge.SOURCE}2{edge.TARGET}"
-    assert edge.PROCESS in ("torch", "tensorflow", "keras-torch")
+    assert edge.PROCESS in ENVIRONMENT
+    assert isinstance(edge.FIXES_BATCH, bool)
     assert edge.check() is None or "pip install" in str(edge.check())
     assert callable(edge.convert)
     assert callable(edge.artifact_spec)

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 SOURCE = "onnx"
 TARGET = "keras"
 PROCESS = "tensorflow"
+FIXES_BATCH = False
 
 _NEEDS = {"onnx": "onnx", "keras": "tensorflow", "tensorflow": "tensorflow"}
 

@@ -20,6 +20,7 @@ from runtimes.files import writing_to
 SOURCE = "savedmodel"
 TARGET = "tfjs"
 PROCESS = "tensorflow"
+FIXES_BATCH = False
 # TF.js has one type of float and one of integer.
 _DTYPES = {"float64": "float32", "float16": "float32"} | dict.fromkeys(
     ("int64", "int16", "int8", "uint8"), "int32"

@@ -19,6 +19,7 @@ from runtimes.errors import ConversionError
 SOURCE = "torch"
 TARGET = "onnx"
 PROCESS = "torch"
+FIXES_BATCH = False
 artifact_spec = same_spec
 
 OPSET = 20
