@@ -28,7 +28,8 @@ from runtimes.verify import VerifyOptions, verify
 
 @dataclass(frozen=True)
 class Job:
-    """What to do. ``given`` None trains the shipped CNN in ``frameworks``; ``time`` None measures nothing.
+    """What to do. ``given`` None trains the shipped CNN in ``frameworks``; ``time`` None measures nothing. With ``browser``
+    there are files for browsers too, and rows in one.
 
     ``samples`` names the real inputs for what is given, ``npz:FILE`` or ``folder:DIR``.
     """
@@ -39,6 +40,7 @@ class Job:
     data: str
     training: TrainOptions
     formats: tuple[str, ...]
+    browser: bool
     time: str | None
     out: Path
 
@@ -52,6 +54,7 @@ class Done:
     failures: tuple[Failure, ...]
     report: Path
     asked: tuple[str, ...] = ()
+    browser: bool = False
     doubts: tuple[Doubt, ...] = ()
 
     @property
@@ -59,7 +62,9 @@ class Done:
         """That of the worst: a failed conversion before a verdict, a verdict before a measurement."""
         if any(not failure.is_unreachable for failure in self.failures):
             return 4
-        worst = exit_code(self.verified) or (exit_code(self.measured) if self.measured else 0)
+        worst = exit_code(self.verified, browser=self.browser)
+        if self.measured:
+            worst = worst or exit_code(self.measured, browser=self.browser)
         return worst or (6 if any(failure.format in self.asked for failure in self.failures) else 0)
 
 
@@ -78,12 +83,14 @@ def run(job: Job, steps: Steps) -> Done:
     doubts: tuple[Doubt, ...] = ()
     with steps.stage("verify") as stage, Pool() as pool:
         whole = [target for target in targets.values() if open_bundle(target).manifest.artifacts]
-        stage.expect(sum(len(cells(open_bundle(target))) for target in whole))
+        stage.expect(sum(len(cells(open_bundle(target), browser=job.browser)) for target in whole))
         for target in whole:
-            found = verify(target, VerifyOptions(), pool, lambda row: stage.step(_name(row)))
+            found = verify(
+                target, VerifyOptions(browser=job.browser), pool, lambda row: stage.step(_name(row))
+            )
             verified += found.rows
     if job.time:
-        options = BenchOptions(time=job.time)
+        options = BenchOptions(time=job.time, browser=job.browser)
         with steps.stage("bench") as stage:
             stage.expect(sum(len(cases(open_bundle(target), options)) for target in whole))
             timed = bench_together(
@@ -97,7 +104,7 @@ def run(job: Job, steps: Steps) -> Done:
     with steps.stage("report"):
         agreement(job.out)
         written = report(job.out)
-    return Done(tuple(verified), tuple(measured), failures, written.html, job.formats, doubts)
+    return Done(tuple(verified), tuple(measured), failures, written.html, job.formats, job.browser, doubts)
 
 
 def _write_bundles(job: Job, targets: dict[str, Path], steps: Steps) -> tuple[Failure, ...]:
@@ -113,7 +120,7 @@ def _write_bundles(job: Job, targets: dict[str, Path], steps: Steps) -> tuple[Fa
                 with steps.stage(f"train {name}") as stage:
                     train(source, name, job.data, job.training, stage.on_event)
             with steps.stage(f"export {name}") as stage:
-                manifest = build(source, target, job.formats, converters, stage.step)
+                manifest = build(source, target, job.formats, converters, stage.step, job.browser)
             failures += manifest.failures
     return tuple(failures)
 

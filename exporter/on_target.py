@@ -113,7 +113,7 @@ def results(
     from runtimes.remote.connection import TARGETS, Connection, needed
 
     ctx = click.get_current_context()
-    asked = [ctx.params[name] for name in ("devices", "formats", "runtimes")]
+    asked = [ctx.params[name] for name in ("devices", "formats", "runtimes", "browser")]
     todo = [(bundle, needed(bundle, *asked)) for bundle in find_bundles(folder)]
     with Connection(target, __version__, ctx.params["remote_command"], steps.say) as there:
         for bundle, files in todo:

@@ -109,6 +109,11 @@ which = together(
     click.option(
         "--runtime", "runtimes", multiple=True, metavar="NAME", help="Only in this runtime; repeat for more."
     ),
+    click.option(
+        "--browser",
+        is_flag=True,
+        help="Also in a browser: Chromium, Chrome, Edge or Firefox, or the one that FWEXPORT_BROWSER names.",
+    ),
 )
 cells = together(
     click.argument("folder", type=click.Path(path_type=Path), metavar="BUNDLE"),

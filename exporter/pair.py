@@ -46,6 +46,7 @@ class PairOptions:
     layout: str = ""
     devices: tuple[str, ...] = ()
     runtimes: tuple[str, ...] = ()
+    browser: bool = False
     limits: Limits = field(default_factory=Limits)
     explain: bool = False
 
@@ -179,7 +180,8 @@ class _Pair:
         now = datetime.now(UTC).isoformat(timespec="seconds")
         source = Source(self.basis.framework, self.basis.framework, "")
         manifest = Manifest(SCHEMA, now, __version__, model, source, (artifact,))
-        return cells(Bundle(self.path.parent, manifest), self.options.devices, (), self.options.runtimes)
+        asked = self.options
+        return cells(Bundle(self.path.parent, manifest), asked.devices, (), asked.runtimes, asked.browser)
 
     def _not_run(self, reason: str, error: FwexportError | None = None) -> list[VerifyRow]:
         """A row for each runtime that would have run the file."""

@@ -220,6 +220,11 @@ def runtime(name: str) -> Runtime:
     return cast(Runtime, importlib.import_module(f"runtimes.adapters.{name}"))
 
 
+def in_browser(name: str) -> bool:
+    """Whether a row's runtime runs in a browser; one that is not known here does not."""
+    return name in [*names(), "fake"] and runtime(name).IN_BROWSER
+
+
 def for_format(format: str) -> list[str]:
     """The adapters that run this format."""
     return [name for name in names() if format in runtime(name).FORMATS]

@@ -51,7 +51,7 @@ OnRow = Callable[[BenchRow], None]
 
 @dataclass(frozen=True)
 class BenchOptions:
-    """What to measure; empty means all that is here, on every core allowed, in float32.
+    """What to measure; empty means all that is here, on every core allowed, in float32; in a browser too with ``browser``.
 
     ``rounds`` 0 is what fits ``time``. ``sweep`` adds batches, see ``runtimes.measuring.measure``.
     """
@@ -59,6 +59,7 @@ class BenchOptions:
     devices: tuple[str, ...] = ()
     formats: tuple[str, ...] = ()
     runtimes: tuple[str, ...] = ()
+    browser: bool = False
     batches: tuple[int, ...] = ()
     threads: tuple[int, ...] = ()
     precisions: tuple[str, ...] = ()
@@ -184,7 +185,7 @@ def cases(bundle: Bundle, options: BenchOptions) -> list[Case]:
     A file of one batch has that alone. Nothing said of batches is 1 and 32, and those of the sweep alone where there is
     one. Raises UsageError for a precision that no runtime has.
     """
-    found = cells(bundle, options.devices, options.formats, options.runtimes)
+    found = cells(bundle, options.devices, options.formats, options.runtimes, options.browser)
     known = sorted({each for cell in found for each in runtime(cell.runtime).PRECISIONS})
     for precision in options.precisions:
         if precision not in known:

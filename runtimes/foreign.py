@@ -129,7 +129,7 @@ def _ready(format: str, runtimes: Sequence[str]) -> tuple[str, Worker]:
     """A runtime of this format that works here, in its child. Raises UnavailableError with the reasons of all."""
     reasons = []
     for name in for_format(format):
-        if runtimes and name not in runtimes:
+        if name not in runtimes if runtimes else runtime(name).IN_BROWSER:
             continue
         worker = Worker(environment(name, "cpu"))
         reason = worker.call(session_child.check, name, "cpu")

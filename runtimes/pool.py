@@ -12,7 +12,8 @@ from types import TracebackType
 from typing import Self
 
 from runtimes import session_child
-from runtimes.base import Array, SessionOptions, for_format, runtime
+from runtimes.base import Array, Runtime, SessionOptions, for_format, runtime
+from runtimes.batches import fixed_batch
 from runtimes.bundle import Artifact, Bundle
 from runtimes.client import Worker
 from runtimes.errors import FwexportError, UsageError
@@ -25,7 +26,7 @@ TIMEOUT_S = 300.0
 
 @dataclass(frozen=True)
 class Cell:
-    """One artifact in one runtime on one device, by one backend."""
+    """One artifact, by its name, in one runtime on one device, by one backend."""
 
     bundle: Bundle = field(compare=False)
     folder: Path
@@ -53,14 +54,21 @@ class Cell:
 
 
 def cells(
-    bundle: Bundle, devices: Sequence[str] = (), formats: Sequence[str] = (), runtimes: Sequence[str] = ()
+    bundle: Bundle,
+    devices: Sequence[str] = (),
+    formats: Sequence[str] = (),
+    runtimes: Sequence[str] = (),
+    browser: bool = False,
 ) -> list[Cell]:
     """Every cell of a bundle that was asked for; nothing asked means all, on the CPU and on the GPUs that are here.
 
     ``devices`` are ``cpu``, ``cuda[:i]`` or ``gpu[:i]``; the last two both mean a GPU to every runtime that has
-    one. Raises UsageError for a device, format or runtime that nothing in the bundle has.
+    one. Runtimes in a browser are there with ``browser``, or by name; they try all their devices, as a browser has a GPU or
+    plays one. A backend that takes no dynamic batch gets the artifact of a fixed one, every other the plain one. Raises
+    UsageError for a device, format or runtime that nothing in the bundle has.
     """
-    held = [artifact.format for artifact in bundle.manifest.artifacts]
+    artifacts = bundle.manifest.artifacts
+    held = list(dict.fromkeys(artifact.format for artifact in artifacts))
     fitting = {name for format in held if not formats or format in formats for name in for_format(format)}
     for kind, asked, known in (("format", formats, held), ("runtime", runtimes, sorted(fitting))):
         for name in asked:
@@ -68,21 +76,43 @@ def cells(
                 have = ", ".join(known) or "none"
                 why = next((f": {f.message}" for f in bundle.manifest.failures if f.format == name), "")
                 raise UsageError(f"{bundle.folder} has no {kind} {name!r}{why}; what it has: {have}.")
-    wanted = list(devices) or (["cpu", "gpu"] if gpus() else ["cpu"])
+    here = ("cpu", "gpu") if gpus() else ("cpu",)
     found = [
-        Cell(bundle, bundle.folder, format, name, own, backend)
-        for format in held
-        if not formats or format in formats
-        for name in for_format(format)
-        if not runtimes or name in runtimes
-        for own in dict.fromkeys(_own_device(device, runtime(name).DEVICES) for device in wanted)
-        for backend in runtime(name).DEVICES.get(own.partition(":")[0], ())
+        Cell(bundle, bundle.folder, artifact.name, name, device, backend)
+        for artifact in artifacts
+        if not formats or artifact.format in formats
+        for name in for_format(artifact.format)
+        if (name in runtimes if runtimes else browser or not runtime(name).IN_BROWSER)
+        for device, backend in _places(runtime(name), devices, here)
+        if artifact
+        is _given(runtime(name), backend, [one for one in artifacts if one.format == artifact.format])
     ]
     if not found:
         raise UsageError(
-            f"nothing in {bundle.folder} runs on {', '.join(wanted)}; it holds {', '.join(held) or 'no artifact'}."
+            f"nothing in {bundle.folder} runs on {', '.join(devices or here)}; it holds "
+            f"{', '.join(held) or 'no artifact'}."
         )
     return found
+
+
+def _places(adapter: Runtime, asked: Sequence[str], here: Sequence[str]) -> list[tuple[str, str]]:
+    """Each device by the runtime's own word and each backend on it: those ``asked`` for, else those that are ``here``."""
+    wanted = asked or (adapter.DEVICES if adapter.IN_BROWSER else here)
+    own = dict.fromkeys(_own_device(device, adapter.DEVICES) for device in wanted)
+    return [
+        (device, backend) for device in own for backend in adapter.DEVICES.get(device.partition(":")[0], ())
+    ]
+
+
+def _given(adapter: Runtime, backend: str, same: Sequence[Artifact]) -> Artifact | None:
+    """Of the artifacts of one format the plain one, or the first of a fixed batch for a backend that takes no other.
+
+    Where there is no such artifact the plain one is given, and refused by name as it is opened.
+    """
+    plain = [artifact for artifact in same if not artifact.variant]
+    if backend in adapter.FIXED_BATCH:
+        plain = [one for one in (*plain, *same) if one.inputs and fixed_batch(one.inputs)] or plain
+    return next(iter(plain), None)
 
 
 def _own_device(device: str, known: Iterable[str]) -> str:

@@ -64,11 +64,14 @@ OnRow = Callable[[VerifyRow], None]
 
 @dataclass(frozen=True)
 class VerifyOptions:
-    """What to verify; empty means all that is here. ``out`` is where to write, default the bundle."""
+    """What to verify; empty means all that is here, in a browser too with ``browser``. ``out`` is where to write, default
+    the bundle.
+    """
 
     devices: tuple[str, ...] = ()
     formats: tuple[str, ...] = ()
     runtimes: tuple[str, ...] = ()
+    browser: bool = False
     out: Path | None = None
 
 
@@ -79,7 +82,7 @@ def verify(folder: Path, options: VerifyOptions, pool: Pool, on_row: OnRow | Non
     """
     bundle = open_bundle(folder)
     reference = open_reference(folder / REFERENCE)
-    chosen = cells(bundle, options.devices, options.formats, options.runtimes)
+    chosen = cells(bundle, options.devices, options.formats, options.runtimes, options.browser)
     out = make_folder(options.out or folder)
     state = machine.describe()
     kept = rows_before(out / VERIFY, load_verify, state)

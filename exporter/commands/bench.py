@@ -86,7 +86,7 @@ def command(
         print_bench(found.rows, found.every_doubt)
         if found.choice:
             print_choice(found.choice, found.rows)
-    code = exit_code(found.rows, asked.devices, asked.runtimes)
+    code = exit_code(found.rows, asked.devices, asked.runtimes, asked.browser)
     unfit = found.choice is not None and found.choice.recommended is None
     if unfit and code != 5:
         return 1

@@ -21,6 +21,11 @@ from exporter import options
 @options.source
 @options.training
 @options.formats
+@click.option(
+    "--browser",
+    is_flag=True,
+    help="Also for browsers: their files of one batch size, and every row in the browser that is here.",
+)
 @click.option("--no-bench", is_flag=True, help="Do not measure latency.")
 @click.option(
     "--time",
@@ -43,6 +48,7 @@ def command(
     source: str | None,
     framework: str,
     formats: tuple[str, ...],
+    browser: bool,
     no_bench: bool,
     time: str,
     out: Path,
@@ -74,6 +80,7 @@ def command(
         data=data,
         training=msgspec.convert(more, TrainOptions),
         formats=formats,
+        browser=browser,
         time=None if no_bench else time,
         out=out,
     )

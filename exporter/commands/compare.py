@@ -86,4 +86,4 @@ def command(
     if markdown is not None:
         write_atomically(markdown, render(found))
     print_json(found) if as_json else print_compare(found)
-    return exit_code(found.rows, strict, bench["devices"], bench["runtimes"])
+    return exit_code(found.rows, strict, bench["devices"], bench["runtimes"], bench["browser"])

@@ -33,6 +33,7 @@ def command(
     devices: tuple[str, ...],
     formats: tuple[str, ...],
     runtimes: tuple[str, ...],
+    browser: bool,
     out: Path | None,
     explain: bool,
     target: Target | None,
@@ -53,7 +54,7 @@ def command(
     """
     from exporter.console import Steps, print_json, print_notes, print_verify
     from runtimes.report.suite import Suite, make_folders, write_files
-    from runtimes.rows import VerifyResult, asked_for, exit_code, joined
+    from runtimes.rows import VerifyResult, exit_code, joined, missed
 
     make_folders(junit, markdown)
     with Steps() as steps, steps.stage("verify") as stage:
@@ -64,22 +65,21 @@ def command(
             found = {bundle.resolve().name: result for bundle, _, result in there}
         elif file is None:
             options.check_one_path()
-            found = _bundles(folder, devices, formats, runtimes, out, explain, stage)
+            found = _bundles(folder, devices, formats, runtimes, browser, out, explain, stage)
         else:
             if formats:
                 raise click.UsageError(f"--format chooses artifacts of a bundle; {file} is one file.")
-            found = {file.name: _file(folder, file, devices, runtimes, out, explain, stage, pair)}
-    suites = [
-        Suite(name, result, lambda row: asked_for(row, devices, runtimes)) for name, result in found.items()
-    ]
-    write_files(suites, junit, markdown)
+            found = {file.name: _file(folder, file, devices, runtimes, browser, out, explain, stage, pair)}
     whole = joined(list(found.values()))
+    lacking = missed(whole.rows, devices, runtimes, browser)
+    suites = [Suite(name, result, lacking.__contains__) for name, result in found.items()]
+    write_files(suites, junit, markdown)
     if as_json:
         print_json(whole)
     else:
         print_verify(whole.rows)
         print_notes(whole.notes if file else ())
-    return exit_code(whole.rows, devices, runtimes)
+    return exit_code(whole.rows, devices, runtimes, browser)
 
 
 def _bundles(
@@ -87,6 +87,7 @@ def _bundles(
     devices: tuple[str, ...],
     formats: tuple[str, ...],
     runtimes: tuple[str, ...],
+    browser: bool,
     out: Path | None,
     explain: bool,
     stage: Stage,
@@ -102,7 +103,7 @@ def _bundles(
     for bundle in find_bundles(folder):
         place = out and (out / bundle.folder.name if bundle.folder != folder else out)
         with Pool() as pool:
-            chosen = VerifyOptions(devices, formats, runtimes, place)
+            chosen = VerifyOptions(devices, formats, runtimes, browser, place)
             found = verify(bundle.folder, chosen, pool, lambda row: stage.step(_name(row)))
             if explain:
                 found = explain_saved(bundle, found, place or bundle.folder, pool)
@@ -117,6 +118,7 @@ def _file(
     b: Path,
     devices: tuple[str, ...],
     runtimes: tuple[str, ...],
+    browser: bool,
     out: Path | None,
     explain: bool,
     stage: Stage,
@@ -144,7 +146,7 @@ def _file(
     asked = {"min_agreement": pair["min_agreement"], "min_sqnr_db": pair["min_sqnr"]}
     limits = Limits(**{name: value for name, value in asked.items() if value is not None})
     layout = layouts[-1] if layouts else ""
-    chosen = PairOptions(pair["samples"], layout, devices, runtimes, limits, explain)
+    chosen = PairOptions(pair["samples"], layout, devices, runtimes, browser, limits, explain)
     with Converters() as converters, Pool() as pool:
         found = verify_pair(
             given(str(a), about),

@@ -9,7 +9,7 @@ from typing import Literal
 from runtimes.doubts import Doubt
 from runtimes.machine import Machine
 from runtimes.measuring.flags import Flag
-from runtimes.rows import asked_for
+from runtimes.rows import missed
 
 SCHEMA = 1
 
@@ -100,6 +100,7 @@ def exit_code(
     strict: bool = False,
     devices: Sequence[str] = (),
     runtimes: Sequence[str] = (),
+    browser: bool = False,
 ) -> int:
     """1 where something became slower or cannot be measured any more; 6 where what was asked for by name is not here; 3
     where nothing was decided, or, if ``strict``, not everything.
@@ -107,7 +108,7 @@ def exit_code(
     outcomes = {row.outcome for row in rows}
     if outcomes & {"slower", "failed", "missing"}:
         return 1
-    if any(row.outcome == "unavailable" and asked_for(row, devices, runtimes) for row in rows):
+    if missed(rows, devices, runtimes, browser):
         return 6
     if not outcomes & {"same", "faster"} or (strict and "unclear" in outcomes):
         return 3

@@ -124,7 +124,11 @@ class Reply:
 
 
 def needed(
-    bundle: Bundle, devices: Sequence[str] = (), formats: Sequence[str] = (), runtimes: Sequence[str] = ()
+    bundle: Bundle,
+    devices: Sequence[str] = (),
+    formats: Sequence[str] = (),
+    runtimes: Sequence[str] = (),
+    browser: bool = False,
 ) -> list[File]:
     """The files that a run elsewhere reads: the manifest, the reference, and the artifacts that were asked for.
 
@@ -132,7 +136,7 @@ def needed(
     """
     chosen = {
         bundle.path(cell.described)
-        for cell in cells(bundle, tuple(devices) or ("cpu", "gpu"), formats, runtimes)
+        for cell in cells(bundle, tuple(devices) or ("cpu", "gpu"), formats, runtimes, browser)
     }
     whole = [bundle.folder / MANIFEST, bundle.folder / REFERENCE, *sorted(chosen)]
     files = [file for path in whole for file in (sorted(path.rglob("*")) if path.is_dir() else [path])]

@@ -19,6 +19,7 @@ from runtimes.rows import (
     load_bench,
     load_verify,
     merged,
+    missed,
     rows_before,
     save,
 )
@@ -53,6 +54,20 @@ def test_what_was_asked_for_by_name_must_be_there() -> None:
     assert exit_code([ROW, lacks_threads], devices=["cpu"]) == 0
     assert exit_code([ROW, lacks_threads], devices=["cpu"], runtimes=["tfjs"]) == 6
     assert exit_code(rows, runtimes=["onnxruntime"]) == 6
+
+
+def test_a_browser_that_was_asked_for_must_run_something(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("runtimes.adapters.fake.IN_BROWSER", True)
+    wasm = replace(ROW, runtime="fake", backend="wasm")
+    webgpu = replace(wasm, device="gpu", backend="webgpu", outcome="unavailable")
+    assert exit_code([ROW, wasm, webgpu], browser=True) == 0  # Firefox without WebGPU
+    assert exit_code([ROW, wasm, webgpu], runtimes=["fake"]) == 0
+    assert exit_code([ROW, wasm, webgpu], browser=True, devices=["gpu"]) == 6
+    nothing = [ROW, replace(wasm, outcome="unavailable"), webgpu]
+    assert exit_code(nothing) == 0
+    assert exit_code(nothing, browser=True) == exit_code(nothing, runtimes=["fake"]) == 6
+    assert missed(nothing, (), (), browser=True) == nothing[1:]
+    assert exit_code([ROW, replace(wasm, outcome="mismatch"), webgpu], browser=True) == 1
 
 
 def test_a_narrower_run_replaces_its_own_rows_only() -> None:

@@ -12,7 +12,7 @@ import report_sample as sample
 
 from runtimes.explanation import Cause, Explanation
 from runtimes.report.suite import Suite, row_name, write_files
-from runtimes.rows import Outcome, VerifyRow, asked_for
+from runtimes.rows import Outcome, VerifyRow, missed
 
 ROW = replace(sample.verify_result("torch").rows[1], wall_s=1.25)
 EXPLAINED = Explanation(
@@ -24,7 +24,7 @@ EXPLAINED = Explanation(
 
 def suite(*rows: VerifyRow, name: str = "torch", notes: tuple[str, ...] = ()) -> Suite:
     result = replace(sample.verify_result("torch"), rows=rows, notes=notes)
-    return Suite(name, result, lambda row: asked_for(row, ("cuda",), ()))
+    return Suite(name, result, missed(result.rows, ("cuda",), ()).__contains__)
 
 
 def written(tmp_path: Path, *suites: Suite) -> tuple[ET.Element, str]:

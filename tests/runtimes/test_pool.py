@@ -1,0 +1,95 @@
+"""Which artifact goes into which runtime, on which device, by which backend."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from fake_bundle import IMAGE, LOGITS, fake_bundle
+
+from runtimes import session_child
+from runtimes.adapters import fake
+from runtimes.base import SessionOptions
+from runtimes.bundle import Artifact, Bundle, format_of, open_bundle
+from runtimes.errors import UnavailableError, UsageError
+from runtimes.pool import cells
+
+ONE = replace(IMAGE, shape=(1, *IMAGE.shape[1:]))
+
+
+@pytest.fixture
+def in_browser(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The fake runtime stands for one in a browser, whose GPU takes no dynamic batch."""
+    monkeypatch.setattr(fake, "IN_BROWSER", True)
+    monkeypatch.setattr(fake, "DEVICES", {"cpu": ("wasm",), "gpu": ("webgl", "webgpu")})
+    monkeypatch.setattr(fake, "FIXED_BATCH", ("webgl",))
+    monkeypatch.setattr(
+        "runtimes.pool.for_format", lambda format: {"fake": ["fake"], "onnx": ["onnxruntime"]}[format]
+    )
+
+
+def bundle(folder: Path, *artifacts: Artifact) -> Bundle:
+    """A bundle in memory."""
+    opened = open_bundle(fake_bundle(folder / "bundle"))
+    return replace(opened, manifest=replace(opened.manifest, artifacts=artifacts))
+
+
+def artifact(format: str, batch: int | None = None, variant: str = "") -> Artifact:
+    return Artifact(
+        format, "", "", 0, (replace(IMAGE, shape=(batch, *IMAGE.shape[1:])),), (LOGITS,), variant=variant
+    )
+
+
+PLAIN, BATCH1, ONNX = artifact("fake"), artifact("fake", 1, "batch1"), artifact("onnx")
+
+
+def names(found: Bundle, **asked: object) -> list[str]:
+    return [cell.name.partition("/")[2] for cell in cells(found, **asked)]  # type: ignore[arg-type]
+
+
+@pytest.mark.usefixtures("in_browser")
+def test_a_browser_is_started_only_where_it_is_asked_for(tmp_path: Path) -> None:
+    found = bundle(tmp_path, ONNX, PLAIN, BATCH1)
+    native = ["onnx/onnxruntime/cpu/cpu"]
+    inside = ["fake/fake/cpu/wasm", "fake/fake/gpu/webgpu", "fake-batch1/fake/gpu/webgl"]
+    assert names(found, devices=("cpu",)) == native
+    assert names(found, browser=True)[-3:] == names(found, runtimes=("fake",)) == inside
+    assert names(found, browser=True, devices=("cpu",)) == native + inside[:1]
+    assert names(found, browser=True, runtimes=("onnxruntime",), devices=("cpu",)) == native
+    with pytest.raises(UsageError, match="nothing in"):
+        names(bundle(tmp_path / "other", PLAIN))
+
+
+@pytest.mark.usefixtures("in_browser")
+def test_a_backend_of_a_fixed_batch_gets_the_file_that_has_one(tmp_path: Path) -> None:
+    def of_webgl(*artifacts: Artifact) -> list[str]:
+        folder = tmp_path / str(len(list(tmp_path.iterdir())))
+        return [name for name in names(bundle(folder, *artifacts), browser=True) if "webgl" in name]
+
+    assert of_webgl(PLAIN, BATCH1) == ["fake-batch1/fake/gpu/webgl"]
+    assert of_webgl(artifact("fake", 4), BATCH1) == ["fake/fake/gpu/webgl"]
+    assert of_webgl(BATCH1) == ["fake-batch1/fake/gpu/webgl"]
+    assert of_webgl(PLAIN) == ["fake/fake/gpu/webgl"]  # which is refused as it is opened:
+
+
+@pytest.mark.usefixtures("in_browser")
+def test_a_dynamic_batch_is_refused_by_name_before_anything_starts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = fake_bundle(tmp_path / "bundle") / "model.fake"
+    monkeypatch.setattr(fake, "check", lambda device: "something was started")
+    with pytest.raises(UnavailableError, match=r"one batch size alone \(webgl\).*--browser"):
+        session_child.open_session("fake", path, "gpu", SessionOptions(backend="webgl"))
+    with pytest.raises(UnavailableError, match="one batch size"):
+        session_child.open_session("fake", path, "gpu", SessionOptions())  # webgl is the first
+    with pytest.raises(UnavailableError, match="something was started"):
+        session_child.open_session("fake", path, "gpu", SessionOptions(backend="webgpu"))
+
+
+def test_an_artifact_is_found_by_its_name(tmp_path: Path) -> None:
+    manifest = bundle(tmp_path, BATCH1, PLAIN).manifest
+    assert manifest.artifact("fake") is PLAIN
+    assert manifest.artifact("fake-batch1") is BATCH1
+    assert list(manifest.checksums) == ["fake-batch1", "fake"]
+    assert [format_of(name) for name in manifest.checksums] == ["fake", "fake"]
