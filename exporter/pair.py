@@ -29,7 +29,7 @@ from runtimes.rows import SCHEMA as ROWS_SCHEMA
 from runtimes.rows import VerifyResult, VerifyRow
 from runtimes.verdict.estimate import not_known
 from runtimes.verdict.quantization import limits_of
-from runtimes.verdict.quantized import IN_REFERENCE, Limits, not_told
+from runtimes.verdict.quantized import IN_REFERENCE, Limits
 from runtimes.verdict.verdicts import outcome_of
 from runtimes.verify import OnRow, judge_cells
 
@@ -80,9 +80,7 @@ def verify_pair(
 
 
 class _Pair:
-    """A as ``basis``, B as the file ``path``. ``notes`` are those of the reference, once there are rows; ``is_told`` says
-    whether what either is quantised to could be read.
-    """
+    """A as ``basis``, B as the file ``path``. ``notes`` are those of the reference, once there are rows."""
 
     def __init__(
         self,
@@ -96,7 +94,6 @@ class _Pair:
         self.on_samples = on_samples
         self.format = recognise(path)
         self.notes: tuple[str, ...] = ()
-        self.is_told = True
 
     def rows(self, pool: Pool) -> Iterator[VerifyRow]:
         """One for each runtime, device and backend of B."""
@@ -129,7 +126,6 @@ class _Pair:
                 artifact = replace(artifact, quantized=", ".join(types))
             chosen = self._cells(replace(model, outputs=outputs.model), artifact)
             file.give_to(pool, chosen)
-            self.is_told = None not in (file.inspection.quantized, self.basis.quantized)
         yield from self._judged(chosen, reference, pool)
 
     def _judged(self, chosen: list[Cell], reference: Reference, pool: Pool) -> Iterator[VerifyRow]:
@@ -149,8 +145,6 @@ class _Pair:
         for cell, row in rows.items():
             if self.basis.source is None:
                 row = not_known(row, reference.inputs)
-            if not (self.is_told or cell.described.quantized):
-                row = not_told(row)
             if options.explain and row.outcome == "mismatch" and not cell.described.quantized:
                 explainer = first if before[cell].outcome == "mismatch" else then
                 row = replace(row, explanation=explainer.explain(cell))

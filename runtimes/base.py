@@ -49,15 +49,14 @@ class SessionOptions:
 class Inspection:
     """What a file says of itself. ``ops`` counts the operators of its graph by name.
 
-    ``quantized`` names the types, below float32, in which it keeps or computes numbers: "int8", "float16"; "" when none,
-    None where that cannot be told.
+    ``quantized`` names the types, below float32, in which it keeps or computes numbers: "int8", "float16"; "" when none.
     """
 
     inputs: tuple[TensorSpec, ...]
     outputs: tuple[TensorSpec, ...]
     ops: dict[str, int] = field(default_factory=dict)
     metadata: dict[str, str] = field(default_factory=dict)
-    quantized: str | None = ""
+    quantized: str = ""
 
 
 class Session(ABC):

@@ -79,7 +79,7 @@ class ForeignFile:
             size_bytes=size_of(self.path),
             inputs=tuple(inputs),
             outputs=tuple(outputs),
-            quantized=self.inspection.quantized or "",
+            quantized=self.inspection.quantized,
         )
 
     def match_inputs(self, model: ModelSpec, layout: str, alike: bool) -> Match:

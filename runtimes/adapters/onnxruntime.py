@@ -7,7 +7,6 @@ import contextlib
 import importlib.util
 import os
 import tempfile
-from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -18,6 +17,7 @@ from runtimes.base import Array, Feeds, Inspection, Session, SessionOptions, zer
 from runtimes.bundle import TensorSpec
 from runtimes.environment import gpu
 from runtimes.errors import NotAModelError, UnavailableError
+from runtimes.frameworks import onnx_file
 from runtimes.frameworks.onnxruntime_profile import in_words, moved, placed
 from runtimes.machine import cores_allowed, versions_of
 
@@ -40,8 +40,6 @@ _PROVIDER_OPTIONS = (
     *("device_id", "use_tf32", "cudnn_conv_algo_search", "prefer_nhwc", "enable_cuda_graph"),
     *("trt_fp16_enable", "trt_bf16_enable", "trt_int8_enable", "trt_engine_cache_enable"),
 )
-# Operators that quantise or compute with quantised numbers begin so; the others end in Integer.
-_QUANTIZED = ("QuantizeLinear", "DequantizeLinear", "DynamicQuantize", "QLinear", "QGemm", "QAttention")
 # A file of one protobuf is at most 2 GiB: weights of more than this lie beside it.
 _EXTERNAL_FROM = 1 << 30
 _DTYPES = {
@@ -77,13 +75,12 @@ def versions() -> dict[str, str]:
 
 
 def inspect(path: Path) -> Inspection:
-    """Tensors and metadata by ONNX Runtime; operators by its optimised-off graph, or by onnx where it is installed."""
+    """Tensors and metadata by ONNX Runtime; operators, and what is quantised, by the file."""
     session = _open(path, "cpu", SessionOptions(), {})
-    found = session.get_modelmeta().custom_metadata_map
-    ops, quantized = _graph(path)
-    return Inspection(
-        _specs(session.get_inputs()), _specs(session.get_outputs()), ops, dict(found), quantized
-    )
+    tensors = _specs(session.get_inputs()), _specs(session.get_outputs())
+    metadata = dict(session.get_modelmeta().custom_metadata_map)
+    found = onnx_file.inspect(path)
+    return Inspection(*tensors, found.ops, metadata, found.quantized)
 
 
 def load(path: Path, device: str, options: SessionOptions) -> Session:
@@ -283,20 +280,3 @@ def _specs(nodes: Any) -> tuple[TensorSpec, ...]:
         TensorSpec(n.name, dtype(n.type), tuple(s if isinstance(s, int) else None for s in n.shape))
         for n in nodes
     )
-
-
-def _graph(path: Path) -> tuple[dict[str, int], str | None]:
-    """The operators counted, and the types below float32 of the weights and of what is quantised; unknown without onnx."""
-    if importlib.util.find_spec("onnx") is None:
-        return {}, None
-    import onnx
-
-    graph = onnx.load(str(path), load_external_data=False).graph
-    ops = dict(sorted(Counter(node.op_type for node in graph.node).items()))
-    floats = {onnx.TensorProto.FLOAT16: "float16", onnx.TensorProto.BFLOAT16: "bfloat16"}
-    found = {floats[tensor.data_type] for tensor in graph.initializer if tensor.data_type in floats}
-    if any(op.startswith(_QUANTIZED) or op.endswith("Integer") for op in ops):
-        small = (onnx.TensorProto.INT8, onnx.TensorProto.UINT8)
-        types = {tensor.data_type for tensor in graph.initializer} & set(small)
-        found |= {onnx.TensorProto.DataType.Name(type_).lower() for type_ in types or {small[0]}}
-    return ops, ", ".join(sorted(found))

@@ -16,7 +16,6 @@ from runtimes.bundle import ModelSpec
 from runtimes.reference import Reference
 from runtimes.rows import VerifyRow
 from runtimes.verdict.classes import Classes, counted
-from runtimes.verdict.estimate import FLOAT_DB
 from runtimes.verdict.parity import sqnr_db
 from runtimes.verdict.statistics import decide_agreement
 from runtimes.verdict.verdicts import AT_ONCE
@@ -152,14 +151,6 @@ def by_classes(row: VerifyRow, classes: Classes, ratio: float, quantized: str, l
     return replace(
         row, outcome=decision.outcome, reason=_joined(reason, row, passed), needed_n=decision.needed_n
     )
-
-
-def not_told(row: VerifyRow) -> VerifyRow:
-    """A row by the noise rule of a file that may be quantised: a mismatch of the size that quantising makes is none yet."""
-    if row.outcome != "mismatch" or row.sqnr_db is None or not UNLIKE_DB <= row.sqnr_db < FLOAT_DB:
-        return row
-    reason = f"{row.reason}. It may be quantised, which cannot be told without onnx: pip install onnx"
-    return replace(row, outcome="inconclusive", reason=reason)
 
 
 def _joined(reason: str, row: VerifyRow, passed: bool) -> str:

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
 
-from runtimes.adapters import onnxruntime
 from runtimes.bundle import ModelSpec, TensorSpec
 from runtimes.reference import Reference
-from runtimes.rows import Outcome, VerifyRow
+from runtimes.rows import VerifyRow
 from runtimes.verdict.classes import Classes
-from runtimes.verdict.quantized import Limits, by_classes, by_ratio, not_told, tolerated, worse
+from runtimes.verdict.quantized import Limits, by_classes, by_ratio, tolerated, worse
 from runtimes.verdict.verdicts import AGAIN, AT_ONCE, ONE_THREAD, UNEVEN
 
 ROW = VerifyRow("keras", "tflite", "litert", "cpu", "xnnpack", "mismatch", "far beyond rounding")
@@ -144,29 +142,3 @@ def test_more_samples_decide_what_few_could_not_and_mend_no_fault() -> None:
     assert worse(ROW, passed) == ROW
     refused = replace(ROW, outcome="inconclusive", reason="the reference is not finite")
     assert worse(refused, passed) == refused
-
-
-@pytest.mark.parametrize(
-    ("outcome", "ratio", "wanted"),
-    [
-        ("mismatch", 30.0, "inconclusive"),
-        ("mismatch", 3.0, "mismatch"),
-        ("mismatch", 95.0, "mismatch"),
-        ("mismatch", None, "mismatch"),
-        ("passed", 130.0, "passed"),
-        ("crashed", None, "crashed"),
-    ],
-)
-def test_a_file_that_may_be_quantised_fails_only_as_quantising_makes_none(
-    outcome: Outcome, ratio: float | None, wanted: str
-) -> None:
-    found = not_told(replace(ROW, outcome=outcome, sqnr_db=ratio))
-    assert found.outcome == wanted
-    assert ("pip install onnx" in found.reason) == (wanted == "inconclusive")
-
-
-def test_without_onnx_nothing_tells_whether_an_onnx_file_is_quantised(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    assert onnxruntime._graph(Path("model.onnx")) == ({}, None)
