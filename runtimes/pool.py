@@ -85,7 +85,7 @@ def cells(
         if (name in runtimes if runtimes else browser or not runtime(name).IN_BROWSER)
         for device, backend in _places(runtime(name), devices, here)
         if artifact
-        is _given(runtime(name), backend, [one for one in artifacts if one.format == artifact.format])
+        is given(runtime(name), backend, [one for one in artifacts if one.format == artifact.format])
     ]
     if not found:
         raise UsageError(
@@ -104,7 +104,7 @@ def _places(adapter: Runtime, asked: Sequence[str], here: Sequence[str]) -> list
     ]
 
 
-def _given(adapter: Runtime, backend: str, same: Sequence[Artifact]) -> Artifact | None:
+def given(adapter: Runtime, backend: str, same: Sequence[Artifact]) -> Artifact | None:
     """Of the artifacts of one format the plain one, or the first of a fixed batch for a backend that takes no other.
 
     Where there is no such artifact the plain one is given, and refused by name as it is opened.

@@ -11,7 +11,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from browser_bundles import with_variants
 from sshd import Sshd, missing, sshd
+
+from exporter.converters import Converters
 
 FORMATS = ("keras", "onnx", "savedmodel", "tfjs", "tflite", "torchscript")
 
@@ -37,6 +40,14 @@ def job(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, objec
 def bundles(job: tuple[Path, dict[str, object]]) -> dict[str, Path]:
     """The two bundles, with all six artifacts each. Read them; to change one, take ``own_bundle``."""
     return {"torch": job[0] / "torch", "keras": job[0] / "keras"}
+
+
+@pytest.fixture(scope="session")
+def browser_bundles(bundles: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Both bundles with the files of batch 1 that ``build --browser`` adds. Read them only."""
+    place = tmp_path_factory.mktemp("browser")
+    with Converters() as converters:
+        return {name: with_variants(bundle, place / name, converters) for name, bundle in bundles.items()}
 
 
 @pytest.fixture(scope="session")
