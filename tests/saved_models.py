@@ -42,6 +42,7 @@ SPECS = {
     "large": ModelSpec("large", (ROW,), (_out("out", 1),)),
     "activations": ModelSpec("activations", (SMALL,), (_out("out", 8),)),
     "batch_norms": ModelSpec("batch_norms", (SMALL,), (_out("out", 8),)),
+    "views": ModelSpec("views", (SMALL,), (_out("out", 8),)),
     "grouped": ModelSpec("grouped", (SMALL,), (_out("out", 8),)),
     "products": ModelSpec("products", (SMALL,), (_out("out", 6),)),
     "substitutes": ModelSpec("substitutes", (SMALL,), (_out("out", 12),)),
@@ -151,9 +152,10 @@ def _large(tf: Any, weight: Weight) -> Forward:
 
 
 def _activations(tf: Any, weight: Weight) -> Forward:
-    """Each after a convolution and after a dense layer; remap fuses more of them than TF.js has kernels for."""
+    """Each after a convolution, a depthwise one and a dense layer; TF.js has kernels for some of them fused."""
     k1, b1, k2, b2 = weight(3, 3, 3, 8), weight(8), weight(3, 3, 8, 8), weight(8)
-    dense, bias = weight(8, 8), weight(8)
+    depthwise, b3 = weight(3, 3, 8, 1), weight(8)
+    dense, bias, alpha = weight(8, 8), weight(8), weight(8)
     each = (
         tf.nn.relu,
         tf.nn.relu6,
@@ -162,12 +164,15 @@ def _activations(tf: Any, weight: Weight) -> Forward:
         tf.nn.tanh,
         tf.nn.sigmoid,
         lambda y: y * tf.nn.relu6(y + 3) / 6,
+        lambda y: tf.nn.relu(y) + -alpha * tf.nn.relu(-y),
     )
 
     def forward(x: Any) -> tuple[Any, ...]:
         x = tf.nn.bias_add(tf.nn.conv2d(x, k1, 1, "SAME"), b1)
         for activation in each:
             x = activation(tf.nn.bias_add(tf.nn.conv2d(x, k2, 1, "SAME"), b2))
+            x = tf.nn.depthwise_conv2d(x, depthwise, (1, 1, 1, 1), "SAME")
+            x = activation(tf.nn.bias_add(x, b3))
         x = tf.reduce_mean(x, (1, 2))
         for activation in each:
             x = activation(tf.nn.bias_add(x @ dense, bias))
@@ -192,6 +197,31 @@ def _batch_norms(tf: Any, weight: Weight) -> Forward:
         x = tf.nn.relu(fused(tf.nn.conv2d(x, k1, 1, "SAME")))
         x = tf.nn.relu(fused(tf.nn.bias_add(tf.nn.conv2d(x, k2, 1, "SAME"), bias)))
         return (tf.reduce_mean(tf.nn.relu(fused(x)), (1, 2)),)
+
+    return forward
+
+
+def _views(tf: Any, weight: Weight) -> Forward:
+    """Biases, batch norms and activations behind the reshapes that dense layers and 1-D convolutions have around them."""
+    k1, b1, dense, b2, k3, last = (
+        weight(3, 3, 8),
+        weight(8),
+        weight(8, 8),
+        weight(8),
+        weight(2, 2, 8, 8),
+        weight(8, 8),
+    )
+    first, second = ([weight(8) for _ in range(4)] for _ in range(2))
+
+    def norm(x: Any, mean: Any, spread: Any, beta: Any, gamma: Any) -> Any:
+        return tf.nn.batch_normalization(x, mean, spread * spread + 0.5, beta, gamma, 1e-3)
+
+    def forward(x: Any) -> tuple[Any, ...]:
+        x = tf.nn.relu(tf.nn.conv1d(tf.reshape(x, (-1, 64, 3)), k1, 1, "SAME") + b1)
+        x = tf.nn.sigmoid(tf.reshape(tf.reshape(x, (-1, 8)) @ dense, (-1, 64, 8)) + b2)
+        x = tf.reshape(x, (-1, 8, 8, 8))
+        x = tf.nn.relu(norm(tf.nn.conv2d_transpose(x, k3, (tf.shape(x)[0], 16, 16, 8), 2), *first))
+        return (tf.nn.elu(norm(tf.matmul(tf.reduce_mean(x, (1, 2)), last, transpose_b=True), *second)),)
 
     return forward
 
@@ -289,6 +319,7 @@ _KINDS: dict[str, Callable[[Any, Weight], Forward]] = {
     "large": _large,
     "activations": _activations,
     "batch_norms": _batch_norms,
+    "views": _views,
     "grouped": _grouped,
     "products": _products,
     "substitutes": _substitutes,

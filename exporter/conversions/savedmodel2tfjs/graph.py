@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from exporter.conversions.savedmodel2tfjs import prelu
+from exporter.conversions.savedmodel2tfjs.fuse import fuse, wrongly_fused
 from exporter.conversions.savedmodel2tfjs.substitutes import SUBSTITUTES
 from exporter.frameworks.graph_substitutes import substitute, without_compiled_calls
 from runtimes.bundle import ModelSpec
@@ -20,17 +20,6 @@ SIGNATURE = "serving_default"
 # Calls inlined and constants computed, so that substitutes see them; then the rest, which would mix up additions before.
 FIRST_PASSES = ("function", "debug_stripper", "pruning", "constfold")
 CLEANING_PASSES = ("pruning", "constfold", "arithmetic", "dependency") * 2
-FUSING_PASSES = ("remap", "constfold", "arithmetic", "dependency")
-
-# Operators that the optimiser's remap fuses with a bias and an activation, on nodes placed on a CPU only.
-CONTRACTIONS = {
-    "Conv2D": "_FusedConv2D",
-    "DepthwiseConv2dNative": "FusedDepthwiseConv2dNative",
-    "MatMul": "_FusedMatMul",
-}
-# What TF.js has fused kernels for. Remap also fuses Tanh, a hard swish and batch norms, which TF.js then cannot run.
-FUSED_ACTIVATIONS = ("Relu", "Relu6", "Elu", "LeakyRelu", "Sigmoid")
-FUSED_OPS = {("BiasAdd",), *(("BiasAdd", activation) for activation in FUSED_ACTIVATIONS)}
 
 
 @dataclass(frozen=True)
@@ -76,26 +65,14 @@ def freeze(version: Path, spec: ModelSpec) -> Frozen:
 def optimise(frozen: Frozen) -> Any:
     """The GraphDef folded, and fused where TF.js has a kernel for the fused operator; without device names.
 
-    Where remap fuses what TF.js cannot run, the contraction is kept out of its reach; where that is not enough,
-    the graph stays unfused.
+    The optimiser's own ``remap`` is left out: it also fuses what TF.js cannot run, a hard swish or a batch norm.
     """
     inlined = without_compiled_calls(frozen.graph_def)
     folded = substitute(_grappler(inlined, frozen.signature, FIRST_PASSES), SUBSTITUTES)
     clean = _grappler(folded, frozen.signature, CLEANING_PASSES)
-    barred: set[str] = set()
-    chosen = clean
-    for _ in range(2):
-        fused = _grappler(_on_cpu(clean, barred), frozen.signature, FUSING_PASSES)
-        for node in fused.node:
-            if node.op == "_FusedDepthwiseConv2dNative":  # TF.js has it without the underscore
-                node.op = CONTRACTIONS["DepthwiseConv2dNative"]
-        if not unsupported(fused):
-            chosen = fused
-            break
-        barred |= wrongly_fused(clean.node, fused.node)
-    for node in chosen.node:
+    for node in clean.node:
         node.device = ""
-    return prelu.fuse(chosen)
+    return fuse(clean, {info.name.partition(":")[0] for info in frozen.signature.outputs.values()})
 
 
 def has_loops(graph_def: Any) -> bool:
@@ -105,35 +82,8 @@ def has_loops(graph_def: Any) -> bool:
 
 def unsupported(graph_def: Any) -> list[str]:
     """Operators that TF.js does not execute, sorted; a fused one is written ``_FusedConv2D[BiasAdd+Tanh]``."""
-    missing = set()
-    for node in graph_def.node:
-        if node.op not in supported_ops():
-            missing.add(node.op)
-        elif node.op in CONTRACTIONS.values() and fused_ops(node) not in FUSED_OPS:
-            missing.add(f"{node.op}[{'+'.join(fused_ops(node))}]")
-    return sorted(missing)
-
-
-def wrongly_fused(before: Iterable[Any], after: Iterable[Any]) -> set[str]:
-    """Names of the contractions in ``before`` that are part of a fusion in ``after`` that TF.js does not have.
-
-    A fused node takes the name of the last node that went into it, but keeps the contraction's first two inputs.
-    """
-    wrong = {
-        (node.op, *node.input[:2])
-        for node in after
-        if node.op in CONTRACTIONS.values() and fused_ops(node) not in FUSED_OPS
-    }
-    return {
-        node.name
-        for node in before
-        if node.op in CONTRACTIONS and (CONTRACTIONS[node.op], *node.input[:2]) in wrong
-    }
-
-
-def fused_ops(node: Any) -> tuple[str, ...]:
-    """What was fused into this node, in order."""
-    return tuple(name.decode() for name in node.attr["fused_ops"].list.s)
+    names = (node.op if node.op not in supported_ops() else wrongly_fused(node) for node in graph_def.node)
+    return sorted({name for name in names if name})
 
 
 @cache
@@ -141,15 +91,6 @@ def supported_ops() -> frozenset[str]:
     """The names in ``ops.txt``."""
     lines = resources.files(__package__).joinpath("ops.txt").read_text().splitlines()
     return frozenset(line for line in lines if line and not line.startswith("#"))
-
-
-def _on_cpu(graph_def: Any, barred: set[str]) -> Any:
-    marked = type(graph_def)()
-    marked.CopyFrom(graph_def)
-    for node in marked.node:
-        if node.op in CONTRACTIONS and node.name not in barred:
-            node.device = "/device:CPU:0"
-    return marked
 
 
 def _grappler(graph_def: Any, signature: Any, passes: Sequence[str]) -> Any:

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
+from exporter.conversions.savedmodel2tfjs import folding
 from exporter.frameworks.graph_substitutes import conv2d, erfc, sign_bit, softsign
-from runtimes.base import Array
 
 
 def _batch_matmul(operation: Any) -> Any:
@@ -59,74 +57,8 @@ def _bias_add(operation: Any) -> Any:
 
     x, bias = operation.inputs
     if operation.get_attr("data_format") != b"NCHW":
-        return None
+        return folding.bias(operation)
     return x + tf.reshape(bias, (-1, *[1] * (len(x.shape) - 2)))
-
-
-def _batch_norm(operation: Any) -> Any:
-    """In inference, after a convolution: folded into it."""
-    import tensorflow as tf
-
-    known = [tf.get_static_value(tensor) for tensor in operation.inputs[1:5]]
-    if operation.get_attr("is_training") or any(value is None for value in known):
-        return None
-    scale, offset, mean, variance = known
-    factor = scale / np.sqrt(variance.astype(np.float64) + operation.get_attr("epsilon"))
-    return _folded(operation.inputs[0], factor, offset - mean * factor)
-
-
-def _add(operation: Any) -> Any:
-    """A number for each channel, after a convolution: a bias, which the optimiser fuses, with what stands between."""
-    for x, other in (operation.inputs, reversed(operation.inputs)):
-        shift = _by_channel(other, x)
-        if shift is not None:
-            return _folded(x, np.ones(shift.shape), shift)
-    return None
-
-
-def _folded(x: Any, factor: Array, shift: Array) -> Any:
-    """``x * factor + shift`` as a convolution and its bias, where ``x`` is one that nothing else reads; else None.
-
-    TensorFlow's optimiser folds a factor into Conv2D alone, and leaves the shift as an addition that it cannot fuse.
-    """
-    import tensorflow as tf
-
-    operation = x.op
-    if len(x.consumers()) != 1:
-        return None
-    if operation.type in ("BiasAdd", "Mul"):
-        for inner, other in (operation.inputs, reversed(operation.inputs)):
-            value = _by_channel(other, inner)
-            if value is not None and operation.type == "Mul":
-                return _folded(inner, factor * value, shift)
-            if value is not None:
-                return _folded(inner, factor, shift + factor * value)
-        return None
-    if operation.type not in ("Conv2D", "DepthwiseConv2dNative"):
-        return None
-    images, kernel = operation.inputs[0], tf.get_static_value(operation.inputs[1])
-    if operation.get_attr("data_format") != b"NHWC" or kernel is None:
-        return None
-    # The channels of a depthwise convolution are the last two axes of its kernel, in the same order.
-    by_channel = factor.reshape(kernel.shape[2:] if operation.type == "DepthwiseConv2dNative" else -1)
-    names = ("strides", "dilations", "padding", "explicit_paddings", "data_format")
-    attributes = {name: operation.get_attr(name) for name in names}
-    folded = getattr(tf.raw_ops, operation.type)(
-        input=images, filter=(kernel * by_channel).astype(kernel.dtype), **attributes
-    )
-    return tf.nn.bias_add(folded, shift.astype(kernel.dtype))
-
-
-def _by_channel(tensor: Any, x: Any) -> Array | None:
-    """The constant ``tensor`` as one float64 for each of the channels of the images ``x``, or None."""
-    import tensorflow as tf
-
-    if len(x.shape) != 4 or x.shape[-1] is None or not tensor.dtype.is_floating:
-        return None
-    value = tf.get_static_value(tensor)
-    if value is None or value.size not in (1, x.shape[-1]) or (value.ndim and value.shape[-1] != value.size):
-        return None
-    return np.broadcast_to(value.reshape(-1).astype(np.float64), (x.shape[-1],))
 
 
 def _roll(operation: Any) -> Any:
@@ -159,13 +91,12 @@ def _space_to_depth(operation: Any) -> Any:
 
 
 SUBSTITUTES = {
-    "AddV2": _add,
+    **folding.FOLDS,
     "BatchMatMulV2": _batch_matmul,
     "BiasAdd": _bias_add,
     "BitwiseAnd": sign_bit,
     "Conv2D": conv2d,
     "Erfc": erfc,
-    "FusedBatchNormV3": _batch_norm,
     "Roll": _roll,
     "Softsign": softsign,
     "SpaceToDepth": _space_to_depth,

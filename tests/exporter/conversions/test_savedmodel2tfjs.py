@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from base64 import b64decode
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ import numpy as np
 import pytest
 
 from exporter.conversions import savedmodel2tfjs
-from exporter.conversions.savedmodel2tfjs import graph, model_json
+from exporter.conversions.savedmodel2tfjs import fuse, graph, model_json
 from runtimes.adapters import tfjs
 from runtimes.base import SessionOptions
 from runtimes.bundle import ModelSpec, TensorSpec
@@ -101,8 +102,26 @@ def test_convolutions_and_dense_layers_are_fused(models: Models) -> None:
 
 
 def test_batch_norms_depthwise_and_prelu_are_fused(models: Models) -> None:
-    ops = tfjs.inspect(models.converted("mobile")).ops
-    assert ops == {"AddV2": 1, "FusedDepthwiseConv2dNative": 1, "Mean": 1, "Prelu": 1, "_FusedConv2D": 2}
+    assert fusions(models.document("mobile")) == {
+        ("_FusedConv2D", "BiasAdd"): 1,
+        ("_FusedConv2D", "BiasAdd", "Prelu"): 1,
+        ("FusedDepthwiseConv2dNative", "BiasAdd", "Relu6"): 1,
+    }
+    assert tfjs.inspect(models.converted("mobile")).ops.keys() - set(fuse.CONTRACTIONS.values()) == {
+        "AddV2",
+        "Mean",
+    }
+
+
+def test_what_follows_a_contraction_behind_a_reshape_is_fused(models: Models) -> None:
+    assert fusions(models.document("views")) == {
+        ("_FusedConv2D", "BiasAdd", "Relu"): 1,
+        ("_FusedMatMul", "BiasAdd", "Sigmoid"): 1,
+        ("_FusedMatMul", "BiasAdd", "Elu"): 1,
+    }
+    ops = tfjs.inspect(models.converted("views")).ops
+    assert (ops["Conv2DBackpropInput"], ops["BiasAdd"]) == (1, 1)
+    assert not {"Mul", "AddV2", "MatMul", "Conv2D"} & ops.keys()
 
 
 def test_each_weight_is_stored_once_as_float32(models: Models) -> None:
@@ -146,13 +165,15 @@ def test_an_unused_input_stays_in_the_signature(models: Models) -> None:
     assert [spec.name for spec in tfjs.inspect(models.converted("unused")).inputs] == ["row", "ignored"]
 
 
-def test_only_what_tfjs_has_kernels_for_is_fused(models: Models) -> None:
-    fused = {
-        tuple(b64decode(name).decode() for name in op["attr"]["fused_ops"]["list"]["s"])
-        for op in models.document("activations")["modelTopology"]["node"]
-        if op["op"] in graph.CONTRACTIONS.values()
+def test_all_that_tfjs_has_kernels_for_is_fused(models: Models) -> None:
+    assert fusions(models.document("activations")).keys() == {
+        *((fused, "BiasAdd") for fused in fuse.CONTRACTIONS.values()),
+        *(
+            (fused, "BiasAdd", activation)
+            for contraction, fused in fuse.CONTRACTIONS.items()
+            for activation in fuse.ACTIVATIONS[contraction]
+        ),
     }
-    assert fused == {("BiasAdd",), *(("BiasAdd", name) for name in graph.FUSED_ACTIVATIONS)}
 
 
 def test_operators_that_tfjs_lacks_are_refused_by_name(models: Models, tmp_path: Path) -> None:
@@ -210,6 +231,15 @@ def test_a_weight_is_stored_in_a_type_that_tfjs_has(dtype: str) -> None:
 def test_a_string_is_refused() -> None:
     with pytest.raises(ValueError, match="w is a constant of type"):
         model_json.stored("w", np.array([b"text"], object))
+
+
+def fusions(document: dict[str, Any]) -> Counter[tuple[str, ...]]:
+    """How often each fused operator is in the graph, with what was fused."""
+    return Counter(
+        (node["op"], *(b64decode(name).decode() for name in node["attr"]["fused_ops"]["list"]["s"]))
+        for node in document["modelTopology"]["node"]
+        if node["op"] in fuse.CONTRACTIONS.values()
+    )
 
 
 def convert(models: Models, kind: str, out: Path, src: Path | None = None) -> None:
