@@ -26,6 +26,9 @@ from runtimes.rows import SCHEMA, BenchRow, VerifyRow
 stdout = Console(width=None if sys.stdout.isatty() else 120)
 stderr = Console(stderr=True, soft_wrap=True, highlight=False)
 
+# Backends that are of a GPU by their names.
+WEB_GPU = ("webgl", "webgpu")
+
 _COLOURS = {"passed": "green", "unavailable": "yellow", "inconclusive": "yellow"}
 
 
@@ -81,6 +84,11 @@ class Stage:
         if not self._quiet:
             stderr.print(f"{self._name}: {what}", markup=False)
 
+    def say(self, text: str) -> None:
+        """A line for the log, which is no step."""
+        if not self._quiet:
+            stderr.print(text, markup=False)
+
     def describe(self, what: str) -> None:
         """What goes on, and is no step of its own: beside the bar on a terminal, else a line."""
         self._bars.update(self._task, description=f"{self._name}: {what}")
@@ -127,6 +135,8 @@ def print_verify(rows: Sequence[VerifyRow]) -> None:
             _number(row.accuracy, ".4f"),
         )
     stdout.print(table)
+    for line in emulated(rows):
+        stdout.print(line, markup=False)
     generated = dict.fromkeys(row.source for row in rows if row.samples == "generated")
     if generated:
         stdout.print(f"{', '.join(generated)}: judged on generated inputs; bring real ones with --samples.")
@@ -238,13 +248,28 @@ def new_table(title: str, texts: Sequence[str], numbers: Sequence[str]) -> Table
 
 
 def where(row: VerifyRow | BenchRow | CompareRow) -> str:
-    """The runtime; its backend when the name does not say it, and the device unless it is the CPU."""
+    """The runtime; its backend when the name does not say it, and the device unless it is the CPU or the backend says it.
+
+    A star is for a device that software plays, see ``emulated``.
+    """
     backend = (
         row.backend if row.backend not in (row.runtime, row.device, "torch", "tensorflow", "xnnpack") else ""
     )
-    return " ".join(
-        word for word in (row.runtime, backend, "" if row.device == "cpu" else row.device) if word
-    )
+    device = "" if row.device == "cpu" or backend in WEB_GPU else row.device
+    star = "*" if not isinstance(row, CompareRow) and row.emulated else ""
+    return " ".join(word for word in (row.runtime, backend, device) if word) + star
+
+
+def emulated(rows: Sequence[VerifyRow | BenchRow]) -> Iterator[str]:
+    """What the star means, for each software that plays a device, and what its rows are good for."""
+    for device, software in dict.fromkeys((row.device, row.emulated) for row in rows if row.emulated):
+        timed = any(isinstance(row, BenchRow) for row in rows)
+        word = device.upper()
+        yield (
+            f"* {device}, played by {software}: its times say nothing about a {word}"
+            if timed
+            else f"* {device}, played by {software}: what passes there is right code; a real {word} may round otherwise"
+        )
 
 
 def _outcome(outcome: str) -> str:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from exporter.bring import source_folder
+from exporter.browser_note import left_out
 from exporter.build import build
 from exporter.console import Steps
 from exporter.converters import Converters
@@ -83,6 +84,8 @@ def run(job: Job, steps: Steps) -> Done:
     doubts: tuple[Doubt, ...] = ()
     with steps.stage("verify") as stage, Pool() as pool:
         whole = [target for target in targets.values() if open_bundle(target).manifest.artifacts]
+        if note := left_out([open_bundle(target) for target in whole], (), (), job.browser):
+            stage.say(note)
         stage.expect(sum(len(cells(open_bundle(target), browser=job.browser)) for target in whole))
         for target in whole:
             found = verify(

@@ -202,6 +202,12 @@ class Pool:
             )
         return self._one_thread
 
+    def end(self, cell: Cell) -> None:
+        """End the cell's session, if there is one; it is opened again when it is asked for."""
+        live = self._live.pop((cell, None), None)
+        if live is not None:
+            live.worker.close()
+
     def adopt(self, cell: Cell, worker: Worker) -> Live:
         """The session of this cell in a child that has its runtime already; the pool ends it."""
         worker.timeout_s = self._timeout_s

@@ -16,7 +16,7 @@ import numpy as np
 
 from runtimes import machine, session_child
 from runtimes.answers import answers, run_all
-from runtimes.base import Array, SessionOptions
+from runtimes.base import Array, SessionOptions, in_browser
 from runtimes.batches import fixed_batch
 from runtimes.bundle import Bundle, open_bundle
 from runtimes.errors import ChecksumError, FwexportError
@@ -123,6 +123,8 @@ def judge_cells(
         begin = time.perf_counter()
         row, top1 = _verify_cell(cell, reference, pool, limits, every_sample)
         yield cell, replace(row, wall_s=time.perf_counter() - begin), top1
+        if in_browser(cell.runtime):  # a dozen processes each, so they do not wait for the end of the run
+            pool.end(cell)
 
 
 def _unreachable(bundle: Bundle) -> list[VerifyRow]:

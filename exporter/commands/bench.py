@@ -97,10 +97,14 @@ def _bundles(
     folder: Path, out: Path | None, chosen: BenchOptions, stage: Stage
 ) -> Iterator[tuple[Path, Path, BenchResult]]:
     """Each bundle in ``folder``, where its results are written, and its results."""
+    from exporter.browser_note import left_out
     from runtimes.bench import bench_together
     from runtimes.bundle import find_bundles
 
-    folders = [bundle.folder for bundle in find_bundles(folder)]
+    bundles = find_bundles(folder)
+    if note := left_out(bundles, chosen.formats, chosen.runtimes, chosen.browser):
+        stage.say(note)
+    folders = [bundle.folder for bundle in bundles]
     places = {each: each if out is None else out if each == folder else out / each.name for each in folders}
     found = bench_together(places, chosen, lambda row: stage.step(_name(row)), stage.describe)
     for each, result in found.items():

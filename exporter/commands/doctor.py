@@ -24,7 +24,7 @@ def command() -> int:
 
     found, watching = machine.describe(), environment.watch()
     watching.look()
-    for line in _machine(found):
+    for line in (*_machine(found), _browser()):
         click.echo(line)
     asked = [(name, device) for name in adapters.names() for device in adapters.runtime(name).DEVICES]
     with ThreadPoolExecutor(2) as threads:
@@ -75,6 +75,14 @@ def _machine(found: Machine) -> Iterator[str]:
         yield "GPUs: none that the NVIDIA driver lists"
     for name, value in found.variables.items():
         yield f"environment: {name}={value}"
+
+
+def _browser() -> str:
+    """The browser that ``--browser`` starts."""
+    from runtimes.browser.find import check, find_browser
+
+    found = find_browser()
+    return f"browser: {found.name} {found.version}, {found.path}" if found else f"browser: none: {check()}"
 
 
 def _doubts(doubts: Sequence[Doubt]) -> Iterator[str]:

@@ -32,7 +32,8 @@ def command(operators: bool) -> int:
         devices = ", ".join(
             f"{device} ({'/'.join(backends)})" for device, backends in runtime.DEVICES.items()
         )
-        click.echo(f"  {name:20}  {', '.join(runtime.FORMATS)} on {devices}")
+        inside = ", in a browser" if runtime.IN_BROWSER else ""
+        click.echo(f"  {name:20}  {', '.join(runtime.FORMATS)} on {devices}{inside}")
     return 0
 
 

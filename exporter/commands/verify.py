@@ -93,6 +93,7 @@ def _bundles(
     stage: Stage,
 ) -> dict[str, VerifyResult]:
     """What came of each bundle in ``folder``, by its name; written into it, or into its place in ``out``."""
+    from exporter.browser_note import left_out
     from exporter.explain.stage import explain_saved
     from runtimes.agreement import agreement
     from runtimes.bundle import find_bundles
@@ -100,7 +101,10 @@ def _bundles(
     from runtimes.verify import VerifyOptions, verify
 
     results = {}
-    for bundle in find_bundles(folder):
+    bundles = find_bundles(folder)
+    if note := left_out(bundles, formats, runtimes, browser):
+        stage.say(note)
+    for bundle in bundles:
         place = out and (out / bundle.folder.name if bundle.folder != folder else out)
         with Pool() as pool:
             chosen = VerifyOptions(devices, formats, runtimes, browser, place)

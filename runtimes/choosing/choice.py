@@ -2,7 +2,7 @@
 
 A figure is judged by the worse end of its 95 % interval, so that the next run gives the same answer. Shares of samples
 are judged as they were counted: the same samples give the same count again. Only a row whose verdict passed can be
-recommended.
+recommended, and none whose device was played by software.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def choose(
         for row, verdict in zip(rows, verdicts, strict=True)
     ]
     judged = tuple(judge(row, found, requirements) for row, found in zip(rows, figures, strict=True))
-    sound = [i for i, row in enumerate(rows) if row.outcome == row.verdict == "passed"]
+    sound = [i for i, row in enumerate(rows) if row.outcome == row.verdict == "passed" and not row.emulated]
     front = [
         i
         for i in sound
@@ -80,6 +80,8 @@ def judge(row: BenchRow, figures: Figures, requirements: Sequence[Requirement]) 
         reasons += [
             _in_words(one.metric, found, row) for one, found in zip(requirements, checks, strict=True)
         ]
+        if row.emulated:
+            reasons.append(f"{row.emulated} played its {row.device}: its times say nothing about a real one")
         if row.verdict != "passed":
             reasons.append(f"its verdict is {row.verdict!r}: run `fwexport verify`")
     reason = "; ".join(filter(None, reasons))

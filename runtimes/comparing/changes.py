@@ -180,6 +180,8 @@ def _flags(row: BenchRow | None) -> tuple[Flag, ...]:
 def _notes(old: BenchRow, new: BenchRow) -> Iterator[str]:
     if new.verdict not in ("passed", old.verdict):
         yield f"the verdict on the new file is {new.verdict!r}, on the old {old.verdict!r}"
+    if new.emulated != old.emulated:
+        yield f"the {new.device} was played by {old.emulated or 'none'} -> {new.emulated or 'none'}"
     for what, before, now in (("", old.versions, new.versions), ("setting ", old.settings, new.settings)):
         for key in sorted(before.keys() | now.keys()):
             if before.get(key) != now.get(key):

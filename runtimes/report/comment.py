@@ -80,4 +80,5 @@ def _figures(suite: Suite, row: VerifyRow) -> tuple[str, ...]:
 
 
 def _name(suite: Suite, row: VerifyRow) -> str:
-    return f"{suite.name}: {row_name(row)}"
+    played = f", played by {row.emulated}" if row.emulated else ""
+    return f"{suite.name}: {row_name(row)}{played}"

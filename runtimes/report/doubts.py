@@ -20,6 +20,14 @@ MEANINGS: Mapping[Flag, str] = {
     "not warm": "its warm-up was cut short before the times had settled: figures of longer runs may be lower",
 }
 
+EMULATED = "emulated"
+SOFTWARE = (
+    "software played a device that this machine does not have: the times say nothing about a real one, and the rows take no "
+    "part in what is the fastest"
+)
+
+_IN_WORDS: Mapping[str, str] = dict([(EMULATED, SOFTWARE), *MEANINGS.items()])
+
 NAMED = 4  # the most rows that a flag is said to be of by name
 
 
@@ -43,14 +51,16 @@ def of_the_machine(inputs: Inputs) -> Iterator[Block]:
 
 def of_the_figures(rows: Sequence[Measured]) -> Iterator[Block]:
     """What each flag means, and which rows have it."""
-    flagged: dict[Flag, dict[str, list[str]]] = {flag: {} for flag in MEANINGS}
+    flagged: dict[str, dict[str, list[str]]] = {name: {} for name in _IN_WORDS}
     for one in rows:
+        if one.row.emulated and one.felt:
+            flagged[EMULATED].setdefault(one.name, []).append(str(one.row.batch))
         for scope, latency in one.scopes:
             name = f"{one.name}, {scope}" if one.row.end_to_end else one.name
             for flag in latency.flags if latency else ():
                 flagged[flag].setdefault(name, []).append(str(one.row.batch))
     points = tuple(
-        Point(flag, "", f"{MEANINGS[flag]}. {_listed(names, rows)}")
+        Point(flag, "", f"{_IN_WORDS[flag]}. {_listed(names, rows)}")
         for flag, names in flagged.items()
         if names
     )

@@ -15,6 +15,10 @@ COLD = (
     "Of a process that has done nothing else: importing the runtime's library, loading the artifact, and the first run, of "
     "one sample. A person who opens an app waits for their sum."
 )
+DOWNLOADS = (
+    "What a page fetches until its session is open, as the files are, uncompressed: a server that compresses sends less of "
+    "the library, and hardly less of the weights."
+)
 MEMORY = (
     "Resident memory. Loading is the most that the process held until the artifact was loaded, peak the most while runs of "
     "that batch warmed up; added is what of the peak came after the import of the runtime's library: the artifact, its "
@@ -36,6 +40,7 @@ def blocks(inputs: Inputs) -> Iterator[Block]:
         yield Words("Nothing was benched, so neither is known.", "missing")
         return
     yield from _cold_start(sorted(cold, key=lambda one: one.row.cold_s or 0.0))
+    yield from _downloads(rows)
     yield from _memory(rows)
 
 
@@ -63,6 +68,36 @@ def _cold_start(rows: Sequence[Measured]) -> Iterator[Block]:
         yield chart
     columns = ("import ms", "load ms", "first run ms", "sum ms")
     yield Table("Cold start", (Column("row", "name"), *(Column(c, "number") for c in columns)), tuple(cells))
+
+
+def _downloads(rows: Sequence[Measured]) -> Iterator[Block]:
+    """What a browser fetches before the first answer, of the rows that ran in one."""
+    found = [
+        (one, fetched - one.row.size_bytes, one.row.size_bytes)
+        for one in _one_each(rows)
+        if (fetched := one.row.downloaded_bytes) is not None
+    ]
+    if not found:
+        return
+    found.sort(key=lambda each: each[1] + each[2])
+    figures, cells = [], []
+    for one, library, model in found:
+        words = [units.megabytes(part) for part in (library, model, library + model)]
+        figures.append(Stacked(one.name, one.series, (library / 1e6, model / 1e6), f"{words[-1]} MB"))
+        cells.append((one.name, *words, _browser(one.row)))
+    yield Words(DOWNLOADS, "legend")
+    if chart := stacks("Downloaded", ("the library", "the artifact"), figures, unit="MB"):
+        yield chart
+    columns = (
+        *(Column(title, "number") for title in ("library MB", "artifact MB", "sum MB")),
+        Column("browser"),
+    )
+    yield Table("What a browser downloads", (Column("row", "name"), *columns), tuple(cells))
+
+
+def _browser(row: BenchRow) -> str:
+    """The browser that the row ran in, which comes first among its versions."""
+    return " ".join(next(iter(row.versions.items()), (units.NONE,)))
 
 
 def _memory(rows: Sequence[Measured]) -> Iterator[Block]:

@@ -105,7 +105,8 @@ def _verdicts(bundle: BundleInputs) -> Iterator[Point]:
     judged = {row.artifact for row in bundle.verify.rows}
     for artifact in bundle.manifest.artifacts:
         if artifact.name not in judged:
-            reason = f"no runtime was asked to run it: {verify}"
+            how = f"run `fwexport verify {bundle.folder} --browser`" if artifact.variant else verify
+            reason = f"no runtime was asked to run it: {how}"
             yield Point(f"{bundle.label}/{artifact.name}", NOT_VERIFIED, reason)
 
 

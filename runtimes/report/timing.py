@@ -99,9 +99,11 @@ def _rate(one: Measured, scope: str, latency: Latency | None) -> str:
 
 
 def state(one: Measured, scope: str, latency: Latency | None) -> str:
-    """The outcome of a row that did not pass; of the others the flags, or that the timing is stable."""
+    """The outcome of a row that did not pass; of the others what played the device, the flags, or that it is stable."""
     if one.outcome != "passed":
         return one.outcome
+    if one.row.emulated:
+        return f"{one.row.device} played by {one.row.emulated}"
     if latency is None:
         return units.NONE
     return ", ".join(latency.flags) or "stable"
@@ -144,7 +146,7 @@ def _bar(one: Measured, scope: str, latency: Latency | None) -> Figure:
     words = (
         f"{units.milliseconds(latency.p50_s)} ms",
         units.half_width(latency.p50_s, interval),
-        "" if said == "stable" else "~" if one.outcome == "passed" else said,
+        "" if said == "stable" else "~" if one.outcome == "passed" and not one.row.emulated else said,
     )
     return Figure(
         name,

@@ -112,11 +112,26 @@ def _verdicts(inputs: Inputs) -> Iterator[Block]:
                     f"{bundle.label} was judged on generated inputs: no real samples were brought.", "missing"
                 )
         yield Table("Verdict on each row", columns, tuple(rows))
+        yield from _played(inputs)
     if chart := bars("Worst e/n of each row", ratios, unit="e/n", limit=MAX_RATIO):
         yield chart
     yield from classes.blocks(inputs)
     if rows:
         yield Table("Device proof", (Column("row", "name"), Column("what the runtime said")), tuple(proofs))
+
+
+def _played(inputs: Inputs) -> Iterator[Block]:
+    """Which rows ran on a device that software played."""
+    found: dict[tuple[str, str], list[str]] = {}
+    for bundle in inputs.bundles:
+        for row in bundle.verify.rows if bundle.verify else ():
+            if row.emulated:
+                found.setdefault((row.device, row.emulated), []).append(units.code(bundle.name(row)))
+    for (device, software), names in found.items():
+        yield Words(
+            f"{device}, played by {software}: {units.join(names)}. What passes there is right code; a real one may round otherwise.",
+            "legend",
+        )
 
 
 def _explanations(inputs: Inputs) -> Iterator[Section]:

@@ -53,6 +53,21 @@ def test_rows_that_differ_are_named(capsys: pytest.CaptureFixture[str]) -> None:
     assert text.count("accuracy ") == 2  # the column, and the row that has one
 
 
+def test_a_gpu_that_software_plays_has_a_star(capsys: pytest.CaptureFixture[str]) -> None:
+    webgl = replace(ROW, runtime="tfjs_browser", device="gpu", backend="webgl", emulated="SwiftShader")
+    print_verify([ROW, webgl, replace(webgl, backend="webgpu", emulated="")])
+    lines = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
+    assert [line.split()[1:-5] for line in lines if "torch/tflite" in line] == [
+        ["litert"],
+        ["tfjs_browser", "webgl*"],
+        ["tfjs_browser", "webgpu"],
+    ]
+    assert (
+        "* gpu, played by SwiftShader: what passes there is right code; a real GPU may round otherwise"
+        in lines
+    )
+
+
 def test_a_verdict_without_classes_has_no_intervals(capsys: pytest.CaptureFixture[str]) -> None:
     print_verify([ROW])
     assert "interval" not in capsys.readouterr().out

@@ -51,6 +51,14 @@ def test_a_row_says_how_fast_and_how_sure(capsys: pytest.CaptureFixture[str]) ->
     assert err == ""
 
 
+def test_times_of_a_gpu_that_software_plays_say_nothing_of_one(capsys: pytest.CaptureFixture[str]) -> None:
+    webgl = replace(ROW, runtime="tfjs_browser", device="gpu", backend="webgl", emulated="SwiftShader")
+    out, _ = shown(capsys, ROW, webgl)
+    assert cells(out, "webgl")[1:4] == ["tfjs_browser", "webgl*", "32"]
+    assert out.count("*") == 2
+    assert "* gpu, played by SwiftShader: its times say nothing about a GPU" in out
+
+
 def test_the_table_fits_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
     slow = replace(SURE, p50_s=12.3456, p90_s=23.4567, p50_interval=(1.0, 20.0), flags=("drift",))
     out, _ = shown(capsys, ROW, replace(ROW, runtime="onnxruntime", compute=slow))

@@ -55,6 +55,14 @@ def name(artifact: str, batch: int = 1) -> str:
     return bench_name(timed(artifact, 1, batch=batch))
 
 
+def test_no_device_that_software_plays_is_recommended() -> None:
+    rows = [replace(timed("fast", 1), emulated="SwiftShader", device="gpu"), timed("real", 4)]
+    found = choose(rows, [], parse(["p90_ms<5"]))
+    assert found.recommended == name("real")
+    assert found.pareto == (name("real"),)
+    assert found.rows[0].reason == "SwiftShader played its gpu: its times say nothing about a real one"
+
+
 def test_requirements_are_read_in_their_order() -> None:
     found = parse(["p90_ms<5, size_mb<=2", "accuracy>0.97"])
     assert found == (

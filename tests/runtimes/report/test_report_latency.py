@@ -57,6 +57,34 @@ def test_rows_whose_intervals_overlap_share_the_first_place() -> None:
     assert fastest(rows[2:]) == "at batch 1 `1.0` (p50 1.00 ms ± 1.0 %)"
 
 
+def test_what_software_plays_is_said_and_never_the_fastest(tmp_path: Path) -> None:
+    webgl = replace(
+        ROW,
+        runtime="tfjs_browser",
+        device="gpu",
+        backend="webgl",
+        emulated="SwiftShader",
+        size_bytes=1_500_000,
+        downloaded_bytes=4_000_000,
+        versions={"chromium": "156.0.1", "@tensorflow/tfjs-core": "4.22.0"},
+        compute=sample.latency(0.01),
+    )
+    markdown, html = page(tmp_path, ROW, webgl)
+    name = "torch/torchscript/tfjs_browser/gpu/webgl"
+    assert table(markdown, "Batch 1")[0]["timing"] == "gpu played by SwiftShader"
+    assert "- emulated: software played a device that this machine does not have" in markdown
+    assert "The fastest: at batch 1 `torch/torchscript/torchscript/cpu/torch` (" in markdown
+    (fetched,) = table(markdown, "What a browser downloads")
+    assert fetched == {
+        "row": name,
+        "library MB": "2.50",
+        "artifact MB": "1.50",
+        "sum MB": "4.00",
+        "browser": "chromium 156.0.1",
+    }
+    assert "Downloaded" in html
+
+
 def test_without_an_interval_rounds_say_how_sure_a_figure_is() -> None:
     rounds = ((0.00098, 0.00102),)
     assert len(within_noise([measured(1.0, None, rounds=rounds), measured(1.015, None)])) == 2
