@@ -37,58 +37,62 @@ export function spread(arrays) {
     }, 0);
 }
 
-// {headline, agree, odd}: what runtimes say together. `answers` are {title, values, label}, the label of the likeliest
-// class; `absent` are the titles of those that do not run; `odd` the titles that differ from most.
+// {headline, rest, agree, odd}: what runtimes say together, in one short sentence and, in `rest`, who says or does something
+// else. `answers` are {title, values, label}, the label of the likeliest class; `absent` are the titles of those that do not
+// run; `odd` the titles that differ from most.
 export function conclude(answers, absent, classifies) {
+    const missing = absent.length ? `${joined(absent)} did not run.` : '';
     if (answers.length === 0) {
-        return { headline: absent.length ? `${joined(absent)} cannot run here` : '', agree: null, odd: [] };
+        return { headline: '', rest: missing, agree: null, odd: [] };
     }
-    return classifies ? concludeClasses(answers, absent) : concludeNumbers(answers, absent);
+    const { headline, others, ...found } = (classifies ? sayClasses : sayNumbers)(answers, answers.length + absent.length);
+    return { headline, rest: [...others, missing].filter(Boolean).join(' '), ...found };
 }
 
-function concludeClasses(answers, absent) {
+function sayClasses(answers, total) {
     const labels = [...new Set(answers.map(({ label }) => label))];
     const groups = labels.map((label) => answers.filter((answer) => answer.label === label)).sort((a, b) => b.length - a.length);
     const [most, ...others] = groups;
-    const agree = groups.length === 1;
+    const agree = others.length === 0;
     const isMajority = most.length > (others[0]?.length ?? 0);
-    const alone = (group) => `${joined(group.map(({ title }) => title))} ${group.length === 1 ? 'says' : 'say'} ${group[0].label}`;
-    const total = answers.length + absent.length;
-    const first =
-        agree && absent.length === 0 && total > 1
-            ? `${together(total)} say ${most[0].label}`
-            : isMajority && most.length > 1
-              ? `${most.length} of ${total} runtimes say ${most[0].label}`
-              : alone(most);
-    const rest = [...others.map(alone), ...(absent.length ? [`${joined(absent)} did not run`] : [])];
-    return {
-        headline: [first, ...rest].join('; '),
-        agree,
-        odd: (isMajority ? others : agree ? [] : groups).flat().map(({ title }) => title),
-    };
+    const sentence = (group) => `${joined(group.map(({ title }) => title))} ${group.length === 1 ? 'says' : 'say'} ${group[0].label}`;
+    if (!isMajority) {
+        const headline = answers.length === 2 ? 'The two runtimes disagree' : 'The runtimes disagree';
+        return { headline, others: groups.map((group) => `${sentence(group)}.`), agree, odd: answers.map(({ title }) => title) };
+    }
+    const odd = others.flat().map(({ title }) => title);
+    return { headline: saying(most, total, sentence), others: others.map((group) => `${sentence(group)}.`), agree, odd };
 }
 
-function concludeNumbers(answers, absent) {
+function saying(most, total, sentence) {
+    if (most.length === total && total > 1) {
+        return `${together(total)} say ${most[0].label}`;
+    }
+    return most.length > 1 ? `${most.length} of ${total} runtimes say ${most[0].label}` : sentence(most);
+}
+
+function sayNumbers(answers) {
     const arrays = answers.map(({ values }) => values);
     const scale = Math.max(...arrays.map((values) => values.reduce((a, b) => Math.max(a, Math.abs(b)), 0)));
     const agree = spread(arrays) <= SAME_NUMBERS * scale;
-    const who = answers.length > 1 ? together(answers.length) : answers[0].title;
-    const first = answers.length === 1 ? `${who} has answered` : agree ? `${who} give the same numbers` : 'The runtimes differ';
-    const rest = absent.length ? [`${joined(absent)} did not run`] : [];
-    return { headline: [first, ...rest].join('; '), agree, odd: [] };
+    if (answers.length === 1) {
+        return { headline: `${answers[0].title} has answered`, others: [], agree, odd: [] };
+    }
+    const headline = agree ? `${together(answers.length)} give the same numbers` : 'The runtimes give different numbers';
+    return { headline, others: [], agree, odd: [] };
 }
 
-// How far apart the answers are, and how far from what the source predicts in float64 where that is known.
-export function distances(arrays, reference, source, unit) {
-    const parts = [];
+// How far apart the answers are, and how far from what the source predicts in float64 where that is known. `what` are the
+// numbers that are compared: "probabilities".
+export function distances(arrays, reference, source, what) {
+    const within = [];
     if (arrays.length > 1) {
-        parts.push(`They differ by ${small(spread(arrays))} at most`);
+        within.push(`${small(spread(arrays))} of each other`);
     }
     if (reference && arrays.length) {
-        const furthest = Math.max(...arrays.map((values) => spread([values, reference])));
-        parts.push(`${parts.length ? 'from' : 'It differs from'} ${source} in float64 by ${small(furthest)}${parts.length ? '' : ' at most'}`);
+        within.push(`${small(Math.max(...arrays.map((values) => spread([values, reference]))))} of ${source} in float64`);
     }
-    return parts.length ? `${parts.join(', and ')}${unit}.` : '';
+    return within.length ? `${what} within ${within.join(' and ')}.` : '';
 }
 
 const together = (count) => (count === 2 ? 'Both runtimes' : `All ${count} runtimes`);

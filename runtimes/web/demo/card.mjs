@@ -2,12 +2,16 @@
 
 import { duration, largest, megabytes, percent, small } from './answer.mjs';
 
+// A backend's name, and what a narrow switch calls it.
 const BACKENDS = { wasm: 'WebAssembly', js: 'JavaScript', cpu: 'JavaScript', webgl: 'WebGL', webgpu: 'WebGPU' };
+const SHORT = { wasm: 'Wasm', js: 'JS', cpu: 'JS' };
 
 // So many classes are all shown, in their order; of more, the likeliest.
 const ALL_CLASSES = 12;
 const LIKELIEST = 6;
 const NUMBERS = 10;
+// Shares that are told as 0.0 %.
+const FAINT = 5e-4;
 
 export class Card {
     #runtime;
@@ -21,7 +25,7 @@ export class Card {
         this.#model = model;
         this.#rows = Array.from({ length: this.#rowCount }, () => row());
         this.#parts = {
-            version: make('span', { className: 'version', textContent: runtime.entries[0].version ?? '' }),
+            version: make('p', { className: 'version', textContent: runtime.entries[0].version ?? '' }),
             status: make('p', { className: 'status' }),
             label: make('strong'),
             sure: make('span'),
@@ -46,9 +50,9 @@ export class Card {
         const caption = `What ${this.#runtime.title} answers`;
         const card = make('article', { className: 'card' },
             make('header', {},
-                make('div', {}, make('h2', { id, textContent: this.#runtime.title }, version), status),
+                make('div', {}, make('h2', { id, textContent: this.#runtime.title }), version, status),
                 make('p', { className: 'says' }, label, sure)),
-            this.#runtime.entries.length > 1 ? this.#switch(chosen) : '',
+            make('div', { className: 'switch' }, this.#runtime.entries.length > 1 ? this.#switch(chosen) : ''),
             make('div', { className: 'answer' },
                 make('table', {},
                     make('caption', { className: 'unseen', textContent: caption }),
@@ -62,12 +66,12 @@ export class Card {
     }
 
     #switch(chosen) {
-        const name = `backend-${this.#runtime.entries[0].runtime}`;
+        const group = `backend-${this.#runtime.entries[0].runtime}`;
         const choices = this.#runtime.entries.map(({ backend, reason }) => {
-            const input = make('input', { type: 'radio', name, value: backend, checked: backend === this.#runtime.backend });
+            const input = make('input', { type: 'radio', name: group, value: backend, checked: backend === this.#runtime.backend });
             input.addEventListener('change', () => chosen(backend));
-            const label = make('label', { title: reason ?? '' }, input, make('span', { textContent: BACKENDS[backend] ?? backend }));
-            return label;
+            const name = BACKENDS[backend] ?? backend;
+            return make('label', { title: reason || name }, input, make('span', { textContent: SHORT[backend] ?? name }));
         });
         const legend = make('legend', { className: 'unseen', textContent: `Backend of ${this.#runtime.title}` });
         return make('fieldset', {}, legend, ...choices);
@@ -115,6 +119,7 @@ export class Card {
             row.bar.style.setProperty('--share', Math.abs(value) / scale);
             row.number.textContent = values ? (classifies ? percent(value) : signed(value)) : '';
             row.element.classList.toggle('best', place === best);
+            row.element.classList.toggle('faint', classifies && value < FAINT);
         });
     }
 }

@@ -186,15 +186,16 @@ function update() {
 }
 
 function show() {
-    const { headline, detail, agree, odd } = conclusion();
+    const { headline, rest, detail, agree, odd } = conclusion();
     cards.forEach((card, i) => card.update(image !== null, odd.includes(runtimes[i].title)));
     part('headline').textContent = headline;
+    part('rest').textContent = rest;
     part('detail').textContent = detail;
     part('verdict').className = agree === null ? '' : agree ? 'agree' : 'differ';
     root.dataset.state = state();
     root.dataset.agree = agree === null ? '' : String(agree);
     if (root.dataset.state === 'answered' || root.dataset.state === 'ready') {
-        say(`${headline}. ${detail}`);
+        say([`${headline}.`, rest, detail].join(' '));
     }
 }
 
@@ -217,15 +218,15 @@ function conclusion() {
     const absent = runtimes.filter(({ isSettled, isLive }) => isSettled && !isLive).map(({ title }) => title);
     if (image === null || (live.length === 0 && runtimes.some(({ isSettled }) => !isSettled))) {
         lastConclusion = null;
-        return { ...invitation(live.length, absent), agree: null, odd: [] };
+        return { rest: '', ...invitation(live.length, absent), agree: null, odd: [] };
     }
     if (live.some((runtime) => runtime.answered !== serial)) {
-        return lastConclusion ?? { headline: 'Reading …', detail: '', agree: null, odd: [] };
+        return lastConclusion ?? { headline: 'Reading …', rest: '', detail: '', agree: null, odd: [] };
     }
     const answers = live.map(({ title, values }) => ({ title, values, label: classifies ? labelOf(largest(values, 1)[0]) : '' }));
     const sample = image.sample;
-    const apart = distances(answers.map(({ values }) => values), sample?.y, source, classifies ? ' in probability' : '');
-    const label = sample?.label ? `The sample is labelled ${sample.label}. ` : '';
+    const apart = distances(answers.map(({ values }) => values), sample?.y, source, classifies ? 'Probabilities' : 'Numbers');
+    const label = sample?.label ? `Labelled ${sample.label}. ` : '';
     lastConclusion = { ...conclude(answers, absent, classifies), detail: label + apart };
     return lastConclusion;
 }
@@ -309,8 +310,7 @@ function layOut() {
     document.title = `${demo.model}: ${runtimes.length} web runtimes side by side`;
     part('model').textContent = demo.model;
     part('about').textContent = `Trained in ${source}. Everything runs in this browser; no image leaves it.`;
-    part('size').textContent = `${width} × ${height}, ${channels === 1 ? 'grey' : 'colour'}`;
-    Object.assign(part('seen'), { width, height });
+    Object.assign(part('seen'), { width, height, title: `${width} × ${height} pixels, ${channels === 1 ? 'grey' : 'in colour'}` });
     root.classList.toggle('drawable', Boolean(demo.drawable));
     root.classList.toggle('photographs', !demo.drawable);
     part('invite').textContent = demo.drawable ? 'Draw here' : 'Drop, paste or open an image';
@@ -318,6 +318,8 @@ function layOut() {
     part('undo').hidden = !demo.drawable;
     part('hint').textContent = demo.hint ?? '';
     part('hint').hidden = !demo.hint;
+    part('given').classList.toggle('alone', !demo.samples?.length);
+    root.classList.toggle('words', model.labels.some((label) => label.length > 2));
     part('cards').append(...cards.map(({ element }) => element));
     part('undo').addEventListener('click', () => pad.undo());
     part('clear').addEventListener('click', () => pad.clear());

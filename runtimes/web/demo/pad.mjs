@@ -72,8 +72,6 @@ export class Pad {
         if (!event.isPrimary || event.button !== 0) {
             return;
         }
-        event.preventDefault();
-        this.#canvas.focus({ preventScroll: true });
         this.#canvas.setPointerCapture(event.pointerId);
         this.#lift();
         this.isPressed = true;
