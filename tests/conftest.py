@@ -11,12 +11,20 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from browser import Chromium, Page, no_browser
 from browser_bundles import with_variants
 from sshd import Sshd, missing, sshd
 
 from exporter.converters import Converters
 
 FORMATS = ("keras", "onnx", "savedmodel", "tfjs", "tflite", "torchscript")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What takes a page or the browser is marked as what starts one."""
+    for item in items:
+        if "chromium" in getattr(item, "fixturenames", ()):
+            item.add_marker("browser")
 
 
 def fwexport(*arguments: object, cwd: Path | None = None, **env: str) -> subprocess.CompletedProcess[str]:
@@ -57,6 +65,25 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sshd]:
         pytest.skip(reason)
     with sshd(tmp_path_factory.mktemp("sshd")) as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chromium]:
+    """A browser."""
+    if (reason := no_browser()) is not None:
+        pytest.skip(reason)
+    browser = Chromium(tmp_path_factory.mktemp("chromium"))
+    try:
+        yield browser
+    finally:
+        browser.close()
+
+
+@pytest.fixture
+def page(chromium: Chromium) -> Iterator[Page]:
+    """A tab of that browser, for one test."""
+    with chromium.page() as opened:
+        yield opened
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 import numpy as np
 import onnx
 import pytest
-from browser import BROWSER, NO_BROWSER, serving, shown
+from browser import Page, serving
 from conftest import FORMATS
 from onnx import numpy_helper
 
@@ -213,11 +213,14 @@ class Server(http.server.SimpleHTTPRequestHandler):
         pass
 
 
-def verdicts(page: str) -> tuple[str, list[str], str]:
-    """``(verdict, that of each sample, why)`` of a page that was shown."""
-    (verdict,) = re.findall(r'<body data-verdict="(\w+)"', page)
-    (why,) = re.findall(r'<span id="why">(.*?)</span>', page)
-    return verdict, re.findall(r'<tr data-verdict="(\w+)"', page), why
+def verdicts(page: Page, url: str) -> tuple[str, list[str], str]:
+    """``(verdict, that of each sample, why)`` of the page at ``url``."""
+    page.open(url)
+    why = page.wait("document.getElementById('why').textContent")
+    samples = page.evaluate(
+        "[...document.querySelectorAll('tr[data-verdict]')].map((row) => row.dataset.verdict)"
+    )
+    return page.evaluate("document.body.dataset.verdict"), samples, why
 
 
 @pytest.fixture
@@ -231,25 +234,19 @@ def served(bundles: dict[str, Path], damaged: Path) -> Any:
     ids=str,
 )
 @pytest.mark.skipif(bool(NO_PACKAGES), reason=f"{', '.join(NO_PACKAGES)} not in {node.modules_folder()}")
-@pytest.mark.skipif(BROWSER is None, reason=NO_BROWSER)
 def test_the_page_judges_every_sample(
-    bundle: str, backend: str, wanted: str, served: Any, tmp_path: Path
+    bundle: str, backend: str, wanted: str, served: Any, page: Page
 ) -> None:
     with serving(served) as address:
         url = f"{address}/{bundle}/golden/replay.html?tfjs=/node_modules/@tensorflow&backend={backend}"
-        # The page's own time jumps ahead while WebAssembly is compiled beside it: on a busy machine it ends too early.
-        for attempt in range(5):
-            verdict, samples, why = verdicts(shown(url, tmp_path / f"profile{attempt}"))
-            if verdict != "running":
-                break
+        verdict, samples, why = verdicts(page, url)
     assert verdict == wanted, why
     assert len(samples) == 8
     assert wanted in samples
     assert f", {backend}." in why
 
 
-@pytest.mark.skipif(BROWSER is None, reason=NO_BROWSER)
-def test_the_page_runs_no_script_of_another_server(served: Any, tmp_path: Path) -> None:
+def test_the_page_runs_no_script_of_another_server(served: Any, page: Page) -> None:
     """Nor does it look for one where none is named."""
     asked: list[str] = []
 
@@ -259,11 +256,11 @@ def test_the_page_runs_no_script_of_another_server(served: Any, tmp_path: Path) 
             self.send_error(404)
 
     with serving(served) as address, serving(Other) as other:
-        page = f"{address}/torch/golden/replay.html"
-        told = verdicts(shown(f"{page}?tfjs={other}/tf.min.js", tmp_path / "profile"))
+        url = f"{address}/torch/golden/replay.html"
+        told = verdicts(page, f"{url}?tfjs={other}/tf.min.js")
         assert told[:2] == ("failed", [])
         assert other.removeprefix("http://") in told[2]
-        assert verdicts(shown(page, tmp_path / "profile"))[0] == "waiting"
+        assert verdicts(page, url)[0] == "waiting"
     assert asked == []
 
 
