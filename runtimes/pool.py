@@ -107,7 +107,7 @@ def _places(adapter: Runtime, asked: Sequence[str], here: Sequence[str]) -> list
 def given(adapter: Runtime, backend: str, same: Sequence[Artifact]) -> Artifact | None:
     """Of the artifacts of one format the plain one, or the first of a fixed batch for a backend that takes no other.
 
-    Where there is no such artifact the plain one is given, and refused by name as it is opened.
+    Where there is no such artifact the plain one is given, which the runtime refuses as it opens it.
     """
     plain = [artifact for artifact in same if not artifact.variant]
     if backend in adapter.FIXED_BATCH:

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from runtimes.base import Array, Inspection, Session, SessionOptions, lacks_precision, runtime
-from runtimes.batches import fixed_batch, run_in_batches
+from runtimes.batches import run_in_batches
 from runtimes.bundle import TensorSpec
 from runtimes.errors import UnavailableError
 from runtimes.process import peak_rss_bytes, reset_peak_rss
@@ -65,12 +65,6 @@ def open_session(
     lacks = lacks_precision(adapter, device, options.precision)
     if lacks:
         raise UnavailableError(f"{name} computes in {lacks}")
-    backend = options.backend or next(iter(adapter.DEVICES.get(device, ())), "")
-    if backend in adapter.FIXED_BATCH and fixed_batch(adapter.inspect(path).inputs) is None:
-        raise UnavailableError(
-            f"{name} takes a file of one batch size alone ({backend}), and this one takes any. Build it with --browser, "
-            "which writes such a file too, or export it with --fixed-batch 1."
-        )
     begin = time.perf_counter()
     reason = adapter.check(device)  # which imports the library, for a GPU
     if reason:

@@ -8,11 +8,9 @@ from pathlib import Path
 import pytest
 from fake_bundle import IMAGE, LOGITS, fake_bundle
 
-from runtimes import session_child
 from runtimes.adapters import fake
-from runtimes.base import SessionOptions
 from runtimes.bundle import Artifact, Bundle, format_of, open_bundle
-from runtimes.errors import UnavailableError, UsageError
+from runtimes.errors import UsageError
 from runtimes.pool import cells
 
 ONE = replace(IMAGE, shape=(1, *IMAGE.shape[1:]))
@@ -70,21 +68,7 @@ def test_a_backend_of_a_fixed_batch_gets_the_file_that_has_one(tmp_path: Path) -
     assert of_webgl(PLAIN, BATCH1) == ["fake-batch1/fake/gpu/webgl"]
     assert of_webgl(artifact("fake", 4), BATCH1) == ["fake/fake/gpu/webgl"]
     assert of_webgl(BATCH1) == ["fake-batch1/fake/gpu/webgl"]
-    assert of_webgl(PLAIN) == ["fake/fake/gpu/webgl"]  # which is refused as it is opened:
-
-
-@pytest.mark.usefixtures("in_browser")
-def test_a_dynamic_batch_is_refused_by_name_before_anything_starts(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    path = fake_bundle(tmp_path / "bundle") / "model.fake"
-    monkeypatch.setattr(fake, "check", lambda device: "something was started")
-    with pytest.raises(UnavailableError, match=r"one batch size alone \(webgl\).*--browser"):
-        session_child.open_session("fake", path, "gpu", SessionOptions(backend="webgl"))
-    with pytest.raises(UnavailableError, match="one batch size"):
-        session_child.open_session("fake", path, "gpu", SessionOptions())  # webgl is the first
-    with pytest.raises(UnavailableError, match="something was started"):
-        session_child.open_session("fake", path, "gpu", SessionOptions(backend="webgpu"))
+    assert of_webgl(PLAIN) == ["fake/fake/gpu/webgl"]  # which it refuses as it opens it
 
 
 def test_an_artifact_is_found_by_its_name(tmp_path: Path) -> None:
