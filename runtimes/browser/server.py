@@ -1,4 +1,7 @@
-"""What a page is served by: this machine alone, a port and a token of chance, and no file but those it is given."""
+"""What a page is served by: this machine alone, a port and a token of chance, and no file but those it is given.
+
+A demo that a person opens has a URL without a token, and the port and the address that they ask for.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ import http.server
 import re
 import secrets
 import socket
+import socketserver
 import threading
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
@@ -28,6 +32,10 @@ TYPES = {
     ".svg": "image/svg+xml",
     ".wasm": "application/wasm",
 }
+
+LOCAL = "127.0.0.1"
+# What the URL of a folder means.
+INDEX = "index.html"
 
 # A page may fetch from where it came, and nothing else. WebAssembly is compiled; the threads of TF.js are workers that
 # start from a blob and import another.
@@ -56,6 +64,8 @@ class PageServer:
     A value is a file or its content. ``services`` answer POSTs to their names. ``on_leave`` is called when a page that
     had fetched ``alive`` is no more: that response has no end, and costs nothing while nothing happens. What pages have
     tried against the Content-Security-Policy is in ``violations``; ``sent`` counts the bytes of each path's bodies.
+    ``token`` is the folder of the URL, left out for "". On a ``host`` of another kind than 127.0.0.1, other machines reach
+    it. Raises OSError for a port that is taken.
     """
 
     def __init__(
@@ -63,16 +73,21 @@ class PageServer:
         files: Mapping[str, Path | bytes],
         services: Mapping[str, Service] = MappingProxyType({}),
         on_leave: Callable[[], None] = lambda: None,
+        *,
+        host: str = LOCAL,
+        port: int = 0,
+        token: str | None = None,
     ) -> None:
         self.files = dict(files)
         self.services = {**services, "violation": self._violation}
         self.on_leave = on_leave
         self.sent: dict[str, int] = {}
         self.violations: list[str] = []
-        self._http = _Server(("127.0.0.1", 0), type("Handler", (_Handler,), {"page": self}))
-        self._prefix = f"/{secrets.token_urlsafe(16)}/"
-        self.host = f"127.0.0.1:{self._http.server_port}"
-        self.url = f"http://{self.host}{self._prefix}"
+        self._http = _Server((host, port), type("Handler", (_Handler,), {"page": self}))
+        folder = secrets.token_urlsafe(16) if token is None else token
+        self._prefix = f"/{folder}/" if folder else "/"
+        self.host, self.port = host, self._http.server_port
+        self.url = f"http://{host}:{self.port}{self._prefix}"
         maps = "".join(f" '{digest}'" for digest in map(_import_map, self.files.values()) if digest)
         policy = POLICY.format(maps=maps, reports=f"{self._prefix}violation")
         self.headers = {**ISOLATED, "Content-Security-Policy": policy}
@@ -83,7 +98,14 @@ class PageServer:
         path = unquote(url.partition("?")[0])
         if not secrets.compare_digest(path[: len(self._prefix)].encode(), self._prefix.encode()):
             return None
-        return path[len(self._prefix) :]
+        return path[len(self._prefix) :] or INDEX
+
+    def trusts(self, host: str | None) -> bool:
+        """Whether a request to this Host is from here: a page of another site may know the port, by a name of its own.
+
+        The other end of a tunnel has another port. A server for other machines has any name that they call it by.
+        """
+        return self.host != LOCAL or (host or "").rpartition(":")[0] in (LOCAL, "localhost")
 
     def close(self) -> None:
         """Serve no more; pages that wait are cut off."""
@@ -113,6 +135,11 @@ class _Server(http.server.ThreadingHTTPServer):
         self._open: set[socket.socket] = set()
         self._ended = False
 
+    def server_bind(self) -> None:
+        """HTTPServer's own would ask a name server what this machine is called."""
+        socketserver.TCPServer.server_bind(self)
+        self.server_name, self.server_port = str(self.server_address[0]), int(self.server_address[1])
+
     def serve(self) -> None:
         """As serve_forever, which would look every half second whether it shall go on."""
         while not self._ended:
@@ -133,7 +160,8 @@ class _Server(http.server.ThreadingHTTPServer):
     def end(self) -> None:
         self._ended = True
         with contextlib.suppress(OSError):
-            socket.create_connection(("127.0.0.1", self.server_port), timeout=1).close()
+            host = LOCAL if self.server_name == "0.0.0.0" else self.server_name
+            socket.create_connection((host, self.server_port), timeout=1).close()
         for connection in list(self._open):
             with contextlib.suppress(OSError):
                 connection.shutdown(socket.SHUT_RDWR)
@@ -166,8 +194,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             self._send(HTTPStatus.NOT_FOUND)
 
     def _allowed(self) -> str | None:
-        """The path below the token; None after a refusal. A page of another site may know the port, by another host's name."""
-        name = self.page.name_of(self.path) if self.headers.get("Host") == self.page.host else None
+        """The path below the token; None after a refusal."""
+        name = self.page.name_of(self.path) if self.page.trusts(self.headers.get("Host")) else None
         if name is None:
             self._send(HTTPStatus.FORBIDDEN)
         return name
