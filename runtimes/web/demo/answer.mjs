@@ -78,21 +78,22 @@ function sayNumbers(answers) {
     if (answers.length === 1) {
         return { headline: `${answers[0].title} has answered`, others: [], agree, odd: [] };
     }
-    const headline = agree ? `${together(answers.length)} give the same numbers` : 'The runtimes give different numbers';
+    const headline = agree ? `${together(answers.length)} agree` : 'The runtimes disagree';
     return { headline, others: [], agree, odd: [] };
 }
 
 // How far apart the answers are, and how far from what the source predicts in float64 where that is known. `what` are the
 // numbers that are compared: "probabilities".
 export function distances(arrays, reference, source, what) {
-    const within = [];
+    const parts = [];
     if (arrays.length > 1) {
-        within.push(`${small(spread(arrays))} of each other`);
+        const among = spread(arrays);
+        parts.push(among === 0 ? 'equal to each other' : `within ${small(among)} of each other`);
     }
     if (reference && arrays.length) {
-        within.push(`${small(Math.max(...arrays.map((values) => spread([values, reference]))))} of ${source} in float64`);
+        parts.push(`within ${small(Math.max(...arrays.map((values) => spread([values, reference]))))} of ${source} in float64`);
     }
-    return within.length ? `${what} within ${within.join(' and ')}.` : '';
+    return parts.length ? `${what} ${parts.join(' and ')}.` : '';
 }
 
 const together = (count) => (count === 2 ? 'Both runtimes' : `All ${count} runtimes`);

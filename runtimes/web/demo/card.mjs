@@ -47,7 +47,10 @@ export class Card {
         const { version, status, label, sure, note, run, first, load } = this.#parts;
         const id = `card-${this.#runtime.entries[0].runtime}`;
         const term = (name, value) => make('div', {}, make('dt', { textContent: name }), value);
-        const caption = `What ${this.#runtime.title} answers`;
+        const { classifies, count } = this.#model;
+        const caption = classifies
+            ? { className: 'unseen', textContent: `What ${this.#runtime.title} answers` }
+            : { textContent: `The first ${this.#rows.length} of ${count} numbers` };
         const card = make('article', { className: 'card' },
             make('header', {},
                 make('div', {}, make('h2', { id, textContent: this.#runtime.title }), version, status),
@@ -55,7 +58,7 @@ export class Card {
             make('div', { className: 'switch' }, this.#runtime.entries.length > 1 ? this.#switch(chosen) : ''),
             make('div', { className: 'answer' },
                 make('table', {},
-                    make('caption', { className: 'unseen', textContent: caption }),
+                    make('caption', caption),
                     make('tbody', {}, ...this.#rows.map(({ element }) => element))),
                 note),
             make('dl', {}, term('Each run', run), term('First run', first), term('Load', load)),

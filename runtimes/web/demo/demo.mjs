@@ -195,7 +195,7 @@ function show() {
     root.dataset.state = state();
     root.dataset.agree = agree === null ? '' : String(agree);
     if (root.dataset.state === 'answered' || root.dataset.state === 'ready') {
-        say([`${headline}.`, rest, detail].join(' '));
+        say([`${headline}.`, rest, detail].filter(Boolean).join(' '));
     }
 }
 
@@ -309,7 +309,7 @@ function takeImages() {
 function layOut() {
     document.title = `${demo.model}: ${runtimes.length} web runtimes side by side`;
     part('model').textContent = demo.model;
-    part('about').textContent = `Trained in ${source}. Everything runs in this browser; no image leaves it.`;
+    part('about').textContent = `From ${source}. Everything runs in this browser; no image leaves it.`;
     Object.assign(part('seen'), { width, height, title: `${width} × ${height} pixels, ${channels === 1 ? 'grey' : 'in colour'}` });
     root.classList.toggle('drawable', Boolean(demo.drawable));
     root.classList.toggle('photographs', !demo.drawable);
@@ -319,13 +319,15 @@ function layOut() {
     part('hint').textContent = demo.hint ?? '';
     part('hint').hidden = !demo.hint;
     part('given').classList.toggle('alone', !demo.samples?.length);
-    root.classList.toggle('words', model.labels.some((label) => label.length > 2));
+    root.classList.toggle('words', classifies && Array.from({ length: count }, (_, k) => labelOf(k)).some((label) => label.length > 2));
     part('cards').append(...cards.map(({ element }) => element));
     part('undo').addEventListener('click', () => pad.undo());
     part('clear').addEventListener('click', () => pad.clear());
     if (demo.drawable) {
         pad.enable();
     } else {
+        part('pad').setAttribute('role', 'img');
+        part('pad').setAttribute('aria-label', 'The image');
         part('pad').addEventListener('click', () => part('file').click());
     }
     takeImages();

@@ -46,8 +46,8 @@ SENTENCES: list[tuple[dict[str, Any], str, str, bool | None, list[str]]] = [
     (classes({A: "3", B: "8", C: "1"}), "The runtimes disagree", f"{A} says 3. {B} says 8. {C} says 1.", False, [A, B, C]),
     (classes({A: "3", B: "8"}, C), "The two runtimes disagree", f"{A} says 3. {B} says 8. {C} did not run.", False, [A, B]),
     (classes({}, A, B, C), "", f"{A}, {B} and {C} did not run.", None, []),
-    (numbers([1.0, -200.0], [1.0, -200.1], [1.1, -200.0]), "All 3 runtimes give the same numbers", "", True, []),
-    (numbers([1.0, -200.0], [1.0, -201.0]), "The runtimes give different numbers", "", False, []),
+    (numbers([1.0, -200.0], [1.0, -200.1], [1.1, -200.0]), "All 3 runtimes agree", "", True, []),
+    (numbers([1.0, -200.0], [1.0, -201.0]), "The runtimes disagree", "", False, []),
 ]  # fmt: skip
 
 
@@ -64,7 +64,7 @@ def test_numbers_are_told_as_exactly_as_they_are_known() -> None:
         small: numbers.map(small), percent: shares.map(percent), duration: times.map(duration),
         softmax: [...shownValues(logits, { kind: 'logits', shape: [null, 3] })],
         kept: [...shownValues(logits, { kind: 'logits', shape: [null, 3, 1, 1] })],
-        apart: [distances([[0.5, 0.5], [0.25, 0.75]], [0.5, 0.4], 'PyTorch', 'Probabilities'), distances([[1]], null, 'PyTorch', 'Numbers')],
+        apart: [distances([[0.5, 0.5], [0.25, 0.75]], [0.5, 0.4], 'PyTorch', 'Probabilities'), distances([[1]], null, 'PyTorch', 'Numbers'), distances([[1], [1]], null, '', 'Numbers')],
     });
     """
     given = {
@@ -79,7 +79,7 @@ def test_numbers_are_told_as_exactly_as_they_are_known() -> None:
     assert found["duration"] == ["0.31 ms", "12.4 ms", "123 ms", "1.24 s"]
     np.testing.assert_allclose(found["softmax"], np.exp([0, -1, -1000]) / (1 + np.exp(-1)), rtol=1e-15)
     assert found["kept"] == [1000, 999, 0]
-    assert found["apart"] == ["Probabilities within 0.25 of each other and 0.35 of PyTorch in float64.", ""]
+    assert found["apart"] == ["Probabilities within 0.25 of each other and within 0.35 of PyTorch in float64.", "", "Numbers equal to each other."]
 
 
 def bar(thickness: int) -> dict[str, Any]:
