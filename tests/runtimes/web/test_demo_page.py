@@ -79,7 +79,11 @@ def test_numbers_are_told_as_exactly_as_they_are_known() -> None:
     assert found["duration"] == ["0.31 ms", "12.4 ms", "123 ms", "1.24 s"]
     np.testing.assert_allclose(found["softmax"], np.exp([0, -1, -1000]) / (1 + np.exp(-1)), rtol=1e-15)
     assert found["kept"] == [1000, 999, 0]
-    assert found["apart"] == ["Probabilities within 0.25 of each other and within 0.35 of PyTorch in float64.", "", "Numbers equal to each other."]
+    assert found["apart"] == [
+        "Probabilities within 0.25 of each other and within 0.35 of PyTorch in float64.",
+        "",
+        "Numbers equal to each other.",
+    ]
 
 
 def bar(thickness: int) -> dict[str, Any]:
