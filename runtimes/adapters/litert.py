@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import importlib.util
 import sys
-import zipfile
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -16,6 +15,7 @@ import numpy as np
 from runtimes.base import Array, Feeds, Inspection, Session, SessionOptions
 from runtimes.bundle import Quantization, TensorSpec
 from runtimes.errors import NotAModelError, UnavailableError
+from runtimes.frameworks import tflite_file
 from runtimes.machine import cores_allowed, versions_of
 
 FORMATS = ("tflite",)
@@ -55,7 +55,7 @@ def inspect(path: Path) -> Inspection:
     ops = Counter(op["op_name"] for op in interpreter._get_ops_details())
     ops.pop("DELEGATE", None)
     return Inspection(
-        *_specs(interpreter), dict(sorted(ops.items())), _metadata(path), _quantized(interpreter)
+        *_specs(interpreter), dict(sorted(ops.items())), tflite_file.metadata(path), _quantized(interpreter)
     )
 
 
@@ -96,7 +96,7 @@ class _CpuSession(Session):
         self._interpreter = _read(path, self.threads, delegates=True)
         self.settings = {"num_threads": str(self.threads), "delegate": "XNNPACK"}
         self.inputs, self.outputs = _specs(self._interpreter)
-        self.metadata = _metadata(path)
+        self.metadata = tflite_file.metadata(path)
         self._index = dict(
             zip([s.name for s in self.inputs], _indices(self._interpreter, "inputs"), strict=True)
         )
@@ -152,7 +152,7 @@ class _GpuSession(Session):
 
         interpreter = _read(path, 1, delegates=False)
         self.inputs, self.outputs = _specs(interpreter)
-        self.metadata = _metadata(path)
+        self.metadata = tflite_file.metadata(path)
         try:
             self._model = compiled_model.CompiledModel.from_file(
                 str(path), hardware_accel=hardware_accelerator.HardwareAccelerator.GPU
@@ -259,11 +259,3 @@ def _quantized(interpreter: Any) -> str:
         if dtype == np.float16 or (dtype.kind in "iu" and dtype.itemsize < 4 and len(scales)):
             found.add(dtype.name)
     return ", ".join(sorted(found))
-
-
-def _metadata(path: Path) -> dict[str, str]:
-    if not zipfile.is_zipfile(path):
-        return {}
-    with zipfile.ZipFile(path) as archive:
-        texts = [name for name in archive.namelist() if name.endswith(".json")]
-        return {name.removesuffix(".json"): archive.read(name).decode() for name in texts}

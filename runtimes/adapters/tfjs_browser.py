@@ -1,0 +1,74 @@
+"""TF.js graph models in a browser: WebAssembly, plain JavaScript (``js``), WebGL and WebGPU."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from runtimes.base import Array, Feeds, Inspection, Session, SessionOptions
+from runtimes.browser import session
+from runtimes.frameworks import tfjs_model
+
+FORMATS = ("tfjs",)
+DEVICES = {"cpu": ("wasm", "js"), "gpu": ("webgl", "webgpu")}
+PRECISIONS = ("float32",)
+THREADS: Literal["session", "process"] = "session"
+IN_BROWSER = True
+FIXED_BATCH: tuple[str, ...] = ()
+
+TITLE = "TF.js"
+MODULE = "tfjs.mjs"
+# Each backend's name in TF.js.
+_BACKENDS = {"wasm": "wasm", "js": "cpu", "webgl": "webgl", "webgpu": "webgpu"}
+_PACKAGES = tuple(
+    f"@tensorflow/tfjs-{part}"
+    for part in ("core", "converter", *(f"backend-{name}" for name in _BACKENDS.values()))
+)
+# 0.4 MB each, of which a page fetches one: with threads where it is isolated, and without SIMD in an old browser.
+_WASM = ("tfjs-backend-wasm-threaded-simd", "tfjs-backend-wasm-simd", "tfjs-backend-wasm")
+
+
+def packages(backend: str) -> tuple[str, ...]:
+    """The files below node_modules that a page may fetch for this backend."""
+    parts = ("core", "converter", f"backend-{_BACKENDS[backend]}")
+    scripts = tuple(f"@tensorflow/tfjs-{part}/dist/tf-{part}.es2017.min.js" for part in parts)
+    binaries = tuple(f"@tensorflow/tfjs-backend-wasm/wasm-out/{name}.wasm" for name in _WASM)
+    return scripts + (binaries if backend == "wasm" else ())
+
+
+def check(device: str) -> str | None:
+    """None, or what is missing. Whether the browser has WebGL or WebGPU is known only by asking it."""
+    del device
+    return session.check(*_PACKAGES)
+
+
+def versions() -> dict[str, str]:
+    """The browser's and TF.js's."""
+    return session.versions(*_PACKAGES)
+
+
+def inspect(path: Path) -> Inspection:
+    """The signature, the operators and the metadata of ``model.json``; its shards must be there, whole."""
+    return tfjs_model.inspect(path)
+
+
+def load(path: Path, device: str, options: SessionOptions) -> Session:
+    """The model in a page of its own."""
+    return _load(path, device, options)
+
+
+def trace(path: Path, device: str, options: SessionOptions, feeds: Feeds) -> dict[str, Array]:
+    """The first output of every node of the graph that computes, by the node's name."""
+    opened = _load(path, device, options)
+    try:
+        return opened.trace(feeds)
+    finally:
+        opened.close()
+
+
+def _load(path: Path, device: str, options: SessionOptions) -> session.BrowserSession:
+    backend = session.backend_of(TITLE, DEVICES, device, options)
+    engine = session.Engine(TITLE, MODULE, backend, packages(backend))
+    found = tfjs_model.inspect(path)
+    files = {name: path / name for name in (tfjs_model.MODEL, *tfjs_model.shards(path))}
+    return session.BrowserSession(engine, path, files, device, options, found)
