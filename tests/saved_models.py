@@ -45,6 +45,7 @@ SPECS = {
     "views": ModelSpec("views", (SMALL,), (_out("out", 8),)),
     "grouped": ModelSpec("grouped", (SMALL,), (_out("out", 8),)),
     "products": ModelSpec("products", (SMALL,), (_out("out", 6),)),
+    "einsums": ModelSpec("einsums", (SMALL,), (_out("out", 8),)),
     "substitutes": ModelSpec("substitutes", (SMALL,), (_out("out", 12),)),
     "mobile": ModelSpec("mobile", (SMALL,), (_out("out", 8),)),
     "where": ModelSpec("where", (ROW,), (_out("out", 4),)),
@@ -261,6 +262,21 @@ def _products(tf: Any, weight: Weight) -> Forward:
     return forward
 
 
+def _einsums(tf: Any, weight: Weight) -> Forward:
+    """Attention as Keras writes it, with biases of two axes."""
+    query, key, value, output = weight(3, 2, 4), weight(3, 2, 4), weight(3, 2, 4), weight(2, 4, 8)
+    bias, last = weight(2, 4), weight(8)
+
+    def forward(x: Any) -> tuple[Any, ...]:
+        x = tf.reshape(x, (-1, 64, 3))
+        q, k, v = (tf.einsum("abc,cde->abde", x, kernel) + bias for kernel in (query, key, value))
+        scores = tf.nn.softmax(tf.einsum("aecd,abcd->acbe", k, q))
+        attended = tf.einsum("acbe,aecd->abcd", scores, v)
+        return (tf.reduce_mean(tf.einsum("abcd,cde->abe", attended, output) + last, 1),)
+
+    return forward
+
+
 def _substitutes(tf: Any, weight: Weight) -> Forward:
     """What else TF.js has no kernel for; rolled by both signs, along one axis and two."""
     scale, bias = weight(3), weight(8)
@@ -322,6 +338,7 @@ _KINDS: dict[str, Callable[[Any, Weight], Forward]] = {
     "views": _views,
     "grouped": _grouped,
     "products": _products,
+    "einsums": _einsums,
     "substitutes": _substitutes,
     "mobile": _mobile,
     "where": _where,

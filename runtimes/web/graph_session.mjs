@@ -1,11 +1,14 @@
 // One TF.js graph model on one backend: the part that a Node process and a page share.
 
-import { Session, takes } from './engine.mjs';
+import { Failure, Session, takes } from './engine.mjs';
 
 const DTYPES = ['float32', 'int32', 'bool'];
 
 // Operators that only executeAsync runs: loops, branches, and outputs whose shape depends on the data.
 const ASYNC = /^(Switch|Merge|Enter|Exit|NextIteration|If|StatelessIf|While|StatelessWhile|Where|NonMaxSuppressionV\d)$/;
+
+// What TF.js says of an operator that the backend has no kernel for; backends differ in them.
+const NO_KERNEL = /Kernel '(\w+)' not registered for backend '(\w+)'/;
 
 // Nodes that hold weights or hand a tensor on.
 const PLUMBING = /^(Const|Placeholder|Identity|NoOp)$/;
@@ -43,7 +46,12 @@ export class GraphSession extends Session {
     // By data(), the one way of waiting that every backend has: dataSync blocks the page on WebGL, and WebGPU has none.
     // Where the data are in this process already, it costs some 2 microseconds, as dataSync does.
     async compute(inputs, names = this.#outputs) {
-        const run = this.#async ? await this.#model.executeAsync(inputs, names) : this.#model.execute(inputs, names);
+        let run;
+        try {
+            run = this.#async ? await this.#model.executeAsync(inputs, names) : this.#model.execute(inputs, names);
+        } catch (error) {
+            throw named(error);
+        }
         const tensors = [run].flat();
         const data = await Promise.all(tensors.map((tensor) => tensor.data()));
         return tensors.map((tensor, i) => ({
@@ -66,4 +74,14 @@ export class GraphSession extends Session {
     close() {
         this.#model.dispose();
     }
+}
+
+// The error of an operator without a kernel as what it is; any other as it came.
+function named(error) {
+    const [, kernel, backend] = NO_KERNEL.exec(error.message) ?? [];
+    if (!kernel) {
+        return error;
+    }
+    const words = `TF.js has no kernel ${kernel} on its backend ${backend}, and the graph needs it. Ask for another backend.`;
+    return new Failure('unavailable', words);
 }

@@ -42,6 +42,10 @@ def add(operation: Any) -> Any:
         shift = _by_channel(other, x)
         if shift is not None:
             return _folded(x, np.ones(shift.shape), shift)
+        shift = _by_heads(other, x)
+        if shift is not None and len(x.consumers()) == 1:
+            folded = _folded(x.op.inputs[0], np.ones(shift.shape), shift)
+            return None if folded is None else _viewed(x.op, folded)
     return None
 
 
@@ -132,6 +136,19 @@ def _by_channel(tensor: Any, x: Any) -> Array | None:
     if value.ndim and value.shape[-1] != value.size:
         return None
     return np.broadcast_to(value.reshape(-1).astype(np.float64), (x.shape[-1],))
+
+
+def _by_heads(tensor: Any, x: Any) -> Array | None:
+    """The same for the last axes of ``x`` together, where ``x`` is one reshaped from those as its last axis."""
+    import tensorflow as tf
+
+    if x.op.type != "Reshape" or not x.shape.rank or not tensor.dtype.is_floating:
+        return None
+    value, channels = tf.get_static_value(tensor), x.op.inputs[0].shape[-1]
+    if value is None or value.size != channels or value.shape != tuple(x.shape[-value.ndim :]):
+        return None
+    flat: Array = value.reshape(-1).astype(np.float64)
+    return flat
 
 
 FOLDS = {

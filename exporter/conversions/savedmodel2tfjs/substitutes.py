@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from exporter.conversions.savedmodel2tfjs import folding
+from exporter.conversions.savedmodel2tfjs.einsum import einsum
 from exporter.frameworks.graph_substitutes import conv2d, erfc, sign_bit, softsign
 
 
@@ -96,6 +97,7 @@ SUBSTITUTES = {
     "BiasAdd": _bias_add,
     "BitwiseAnd": sign_bit,
     "Conv2D": conv2d,
+    "Einsum": einsum,
     "Erfc": erfc,
     "Roll": _roll,
     "Softsign": softsign,

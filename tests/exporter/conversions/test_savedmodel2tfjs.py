@@ -124,6 +124,12 @@ def test_what_follows_a_contraction_behind_a_reshape_is_fused(models: Models) ->
     assert not {"Mul", "AddV2", "MatMul", "Conv2D"} & ops.keys()
 
 
+def test_einsum_is_a_matrix_product_with_its_bias(models: Models) -> None:
+    assert fusions(models.document("einsums")) == {("_FusedMatMul", "BiasAdd"): 4}
+    ops = tfjs.inspect(models.converted("einsums")).ops
+    assert (ops["BatchMatMulV2"], "Einsum" in ops, "AddV2" in ops) == (2, False, False)
+
+
 def test_each_weight_is_stored_once_as_float32(models: Models) -> None:
     floats = [weight for weight in models.weights("cnn") if weight["dtype"] == "float32"]
     assert sum(int(np.prod(weight["shape"])) for weight in floats) == saved_models.CNN_PARAMETERS

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -266,6 +267,20 @@ def test_an_unknown_operator_is_named(tmp_path: Path) -> None:
             session.run(FEEDS)
     finally:
         session.close()
+
+
+@needs_node
+def test_a_backend_without_the_kernel_is_unavailable_and_the_other_one_runs(tmp_path: Path) -> None:
+    content = document()
+    einsum = op("added", "Einsum", "row", "kernel")
+    einsum["attr"] = {"equation": {"s": "YWIsYmMtPmFj"}, "N": {"i": "2"}}  # ab,bc->ac
+    content["modelTopology"]["node"][-2:-1] = [einsum]
+    model = write(tmp_path / "model", content)
+    refusal = pytest.raises(UnavailableError, match="no kernel Einsum on its backend wasm")
+    with contextlib.closing(tfjs.TfjsSession(model, "wasm")) as session, refusal:
+        session.run(FEEDS)
+    with contextlib.closing(tfjs.TfjsSession(model, "js")) as session:
+        np.testing.assert_allclose(session.run(FEEDS)["logits"], FEEDS["row"] @ KERNEL)
 
 
 @needs_node
