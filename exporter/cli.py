@@ -24,6 +24,7 @@ _SHORT = {
     "verify": "Do the artifacts of a bundle predict the same as their source?",
     "bench": "How fast are the artifacts of a bundle, here?",
     "compare": "Is one bundle, or one bench.json, slower than another? A gate for a CI.",
+    "demo": "Play with the model in your browser: every web runtime, side by side.",
     "predict": "Label images with a bundle, in any runtime.",
     "report": "Write report.md and report.html from what was measured.",
     "list": "List formats, sources, conversions, runtimes and data.",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -49,12 +50,14 @@ def versions(*packages: str) -> dict[str, str]:
     }
 
 
-def modules(name: str) -> tuple[str, ...]:
-    """A module of ``runtimes/web/`` and those that it imports, by their names there."""
-    found = [name]
+def modules(*names: str) -> tuple[str, ...]:
+    """Files of ``runtimes/web/`` and the modules that they import from there, by their paths below it."""
+    found = list(names)
     for each in found:
-        imported = re.findall(r"^import .* from '\./([\w/]+\.mjs)';$", (WEB / each).read_text(), re.MULTILINE)
-        found += [one for one in imported if one not in found]
+        text = (WEB / each).read_text() if each.endswith(".mjs") else ""
+        imported = re.findall(r"^import .* from '(\.{1,2}/[\w./]+\.mjs)';$", text, re.MULTILINE)
+        paths = [posixpath.normpath(posixpath.join(posixpath.dirname(each), other)) for other in imported]
+        found += [path for path in paths if path not in found]
     return tuple(found)
 
 

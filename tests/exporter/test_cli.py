@@ -29,6 +29,7 @@ COMMANDS = [
     "verify",
     "bench",
     "compare",
+    "demo",
     "predict",
     "report",
     "list",

@@ -1,0 +1,58 @@
+"""``fwexport demo`` as a person types it: it serves until Ctrl-C, or writes a site."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import urllib.request
+from pathlib import Path
+
+import pytest
+from conftest import fwexport
+
+from runtimes.frameworks import node
+
+NO_PACKAGES = node.check_packages("onnxruntime-web", "@litertjs/core", "@tensorflow/tfjs-core")
+
+
+@pytest.mark.skipif(NO_PACKAGES is not None, reason=str(NO_PACKAGES))
+def test_it_opens_the_page_and_serves_it_until_it_is_interrupted(
+    browser_bundles: dict[str, Path], tmp_path: Path
+) -> None:
+    opener = tmp_path / "opener"
+    opener.write_text(f'#!/bin/sh\necho "$1" > {tmp_path}/opened\n')
+    opener.chmod(0o755)
+    command = [sys.executable, "-P", "-m", "exporter.cli", "demo", str(browser_bundles["torch"].parent)]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    with subprocess.Popen(command, env={**os.environ, "BROWSER": str(opener)}, **pipes) as process:  # type: ignore[call-overload]
+        try:
+            url = process.stdout.readline().strip()
+            with urllib.request.urlopen(f"{url}demo.json", timeout=30) as answer:
+                assert json.load(answer)["source"] == "keras"
+            while not (tmp_path / "opened").exists() or not (tmp_path / "opened").read_text().endswith("\n"):
+                assert process.poll() is None
+            assert (tmp_path / "opened").read_text().strip() == url
+        finally:
+            process.send_signal(signal.SIGINT)
+        stdout, stderr = process.communicate(timeout=30)
+    assert (process.returncode, stdout) == (0, "")
+    assert "--source for another one: torch" in stderr
+    assert stderr.endswith("Ctrl-C ends it.\n")
+
+
+@pytest.mark.skipif(NO_PACKAGES is not None, reason=str(NO_PACKAGES))
+def test_it_writes_a_site(browser_bundles: dict[str, Path], tmp_path: Path) -> None:
+    done = fwexport("demo", browser_bundles["torch"], "--export", tmp_path / "site")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith(f"{tmp_path / 'site'}: ")
+    told = json.loads((tmp_path / "site" / "demo.json").read_text())
+    assert {entry["backend"] for entry in told["runtimes"]} == {"wasm"}
+
+
+def test_what_is_no_bundle_is_said(tmp_path: Path) -> None:
+    done = fwexport("demo", tmp_path)
+    assert done.returncode == 2
+    assert "is no bundle" in done.stderr
