@@ -49,8 +49,8 @@ export class Card {
         const term = (name, value) => make('div', {}, make('dt', { textContent: name }), value);
         const { classifies, count } = this.#model;
         const caption = classifies
-            ? { className: 'unseen', textContent: `What ${this.#runtime.title} answers` }
-            : { textContent: `The first ${this.#rows.length} of ${count} numbers` };
+            ? make('span', { className: 'unseen', textContent: `What ${this.#runtime.title} answers` })
+            : `The first ${this.#rows.length} of ${count} numbers`;
         const card = make('article', { className: 'card' },
             make('header', {},
                 make('div', {}, make('h2', { id, textContent: this.#runtime.title }), version, status),
@@ -58,7 +58,7 @@ export class Card {
             make('div', { className: 'switch' }, this.#runtime.entries.length > 1 ? this.#switch(chosen) : ''),
             make('div', { className: 'answer' },
                 make('table', {},
-                    make('caption', caption),
+                    make('caption', {}, caption),
                     make('tbody', {}, ...this.#rows.map(({ element }) => element))),
                 note),
             make('dl', {}, term('Each run', run), term('First run', first), term('Load', load)),

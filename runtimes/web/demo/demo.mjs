@@ -319,6 +319,7 @@ function layOut() {
     part('hint').textContent = demo.hint ?? '';
     part('hint').hidden = !demo.hint;
     part('given').classList.toggle('alone', !demo.samples?.length);
+    root.classList.toggle('numbers', !classifies);
     root.classList.toggle('words', classifies && Array.from({ length: count }, (_, k) => labelOf(k)).some((label) => label.length > 2));
     part('cards').append(...cards.map(({ element }) => element));
     part('undo').addEventListener('click', () => pad.undo());

@@ -19,6 +19,7 @@ export class Pad {
     #cursor = { x: 0.5, y: 0.5 };
     #penDown = false;
     #isDue = false;
+    #byKeys = true;
 
     // `changed` is called after every change of the ink, `said` with what a person who sees no pen has to know.
     constructor(canvas, { changed, said }) {
@@ -73,6 +74,7 @@ export class Pad {
             return;
         }
         this.#canvas.setPointerCapture(event.pointerId);
+        this.#useKeys(false);
         this.#lift();
         this.isPressed = true;
         this.#begin(this.#place(event));
@@ -100,7 +102,14 @@ export class Pad {
         return { x: (clientX - box.left) / box.width, y: (clientY - box.top) / box.height };
     }
 
+    // Where the pen is matters to those who move it by keys.
+    #useKeys(byKeys) {
+        this.#byKeys = byKeys;
+        this.#canvas.classList.toggle('pointed', !byKeys);
+    }
+
     #key(event) {
+        this.#useKeys(true);
         if ((event.ctrlKey || event.metaKey) && event.key.toLowerCase() === 'z') {
             event.preventDefault();
             this.undo();
@@ -194,7 +203,7 @@ export class Pad {
         for (const stroke of this.strokes) {
             context.stroke(smooth(stroke, side));
         }
-        if (this.#canvas.matches(':focus-visible')) {
+        if (this.#byKeys && this.#canvas.matches(':focus-visible')) {
             this.#drawCursor(side);
         }
     }
