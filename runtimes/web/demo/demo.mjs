@@ -83,7 +83,7 @@ function takeInk() {
 }
 
 function takeSample(sample) {
-    pad.show(sample.bitmap);
+    pad.show(sample.picture);
     ask({ pixels: sample.pixels, operations: ofSample, kind: 'sample', sample });
 }
 
@@ -260,16 +260,17 @@ function complain(text) {
 
 // --- the page ---
 
+// One after another, so that they stand in their order; each is fetched once, for the button and for the model.
 async function addSamples() {
     for (const sample of (demo.samples ?? []).slice(0, SAMPLES)) {
-        const picture = make('img', { src: sample.image, alt: '', width, height, decoding: 'async' });
-        const button = make('button', { type: 'button', title: sample.label ? `A sample labelled ${sample.label}` : 'A sample' }, picture);
+        const canvas = make('canvas', { width, height });
+        const button = make('button', { type: 'button', title: sample.label ? `A sample labelled ${sample.label}` : 'A sample' }, canvas);
         button.setAttribute('aria-label', button.title);
         button.setAttribute('aria-pressed', 'false');
         part('samples').append(button);
-        const blob = await (await fetch(new URL(sample.image, document.baseURI))).blob();
-        const [pixels, bitmap] = [await readPicture(blob), await createImageBitmap(blob)];
-        const known = { ...sample, pixels, bitmap, button };
+        const pixels = await readPicture(await (await fetch(new URL(sample.image, document.baseURI))).blob());
+        canvas.getContext('2d').putImageData(asImageData(pixels), 0, 0);
+        const known = { ...sample, pixels, picture: canvas, button };
         button.addEventListener('click', () => takeSample(known));
         samples.push(known);
     }

@@ -11,8 +11,8 @@ const LOAD_TIMEOUT_MS = 120_000;
 // A latency is the median over slices. Each is at least so long, since browsers round their clocks to 0.1 or 1 ms, and the
 // page can answer a finger between two of them.
 const SLICE_MS = 10;
-const SLICES = 24;
-const KEPT = 96;
+const SLICES = 16;
+const KEPT = 64;
 
 const MISSING = {
     wasm: () => (typeof WebAssembly === 'object' ? '' : 'this browser has no WebAssembly'),

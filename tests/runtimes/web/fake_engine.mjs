@@ -1,0 +1,54 @@
+// An engine of the interface of runtimes/web/engine.mjs whose answers a test can foretell: a class for each of ten bands of
+// rows, with the band's mean as its score. Its model files are JSON: {"shift": n} moves the answer by n classes, {"breaks":
+// "why"} fails in the first run.
+
+export async function load(backend) {
+    if (backend === 'webgl') {
+        throw Object.assign(new Error('the browser gives no context'), { kind: 'unavailable' });
+    }
+    return { threads: 1, settings: {}, describe: () => ({ proof: `on ${backend}`, emulated: '' }), open };
+}
+
+async function open(url) {
+    return new Session(await (await fetch(url)).json());
+}
+
+class Session {
+    constructor(model) {
+        this.model = model;
+    }
+
+    async run([{ shape, data }]) {
+        const { shift = 0, breaks } = this.model;
+        if (breaks) {
+            throw new Error(breaks);
+        }
+        const [height, width] = shape.slice(2);
+        const scores = new Float32Array(10);
+        data.forEach((value, i) => {
+            scores[(Math.floor((10 * Math.floor(i / width)) / height) + shift) % 10] += value / width;
+        });
+        return [{ name: 'scores', dtype: 'float32', shape: [1, 10], data: scores }];
+    }
+
+    async bind(feeds) {
+        return feeds;
+    }
+
+    async sample([feeds], seconds, atLeast, atMost) {
+        const times = [];
+        for (const end = performance.now() + seconds * 1e3; times.length < atMost; ) {
+            const begin = performance.now();
+            await this.run(feeds);
+            times.push((performance.now() - begin) * 1e6);
+            if (performance.now() >= end && times.length >= atLeast) {
+                break;
+            }
+        }
+        return Float64Array.from(times);
+    }
+
+    release() {}
+
+    close() {}
+}

@@ -1,0 +1,306 @@
+"""The demo page in a real browser, on engines whose answers are known: what it shows, takes and survives."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from browser import Page
+from PIL import Image
+
+from runtimes.base import Array
+from runtimes.browser.server import PageServer
+from runtimes.frameworks import node
+from runtimes.images import read_image
+
+WEB = node.SCRIPTS
+FAKE = Path(__file__).with_name("fake_engine.mjs")
+INPUT = {"name": "x", "dtype": "float32", "shape": [None, 1, 20, 20], "layout": "NCHW", "kind": "image"}
+OUTPUT = {"name": "scores", "dtype": "float32", "shape": [None, 10], "layout": "NC", "kind": "logits"}
+ANSWERED = "document.documentElement.dataset.state === 'answered'"
+READY = "document.documentElement.dataset.state === 'ready'"
+
+
+def png(image: Array, **options: Any) -> bytes:
+    content = BytesIO()
+    Image.fromarray(image).save(content, "PNG", **options)
+    return content.getvalue()
+
+
+def band(k: int) -> Array:
+    """The image of class k."""
+    image = np.zeros((20, 20), np.uint8)
+    image[2 * k : 2 * k + 2] = 255
+    return image
+
+
+def probabilities(k: int) -> list[float]:
+    powers = np.exp(np.where(np.arange(10) == k, 2.0, 0.0))
+    return list(powers / powers.sum())
+
+
+def entry(runtime: str, title: str, backend: str = "wasm", url: str = "right", **more: Any) -> dict[str, Any]:
+    place = {"module": "fake_engine.mjs", "url": f"models/{url}.json", "packages": "packages/", "bytes": 1000}
+    specs = {"inputs": [INPUT], "outputs": [OUTPUT]}
+    return {
+        "runtime": runtime,
+        "title": title,
+        "version": "1.2.3",
+        "backend": backend,
+        **place,
+        **specs,
+        **more,
+    }
+
+
+RIGHT = [entry("a", "Alpha"), entry("a", "Alpha", "webgl"), entry("b", "Beta"), entry("c", "Gamma")]
+
+
+def site(runtimes: list[dict[str, Any]], **more: Any) -> dict[str, Path | bytes]:
+    described = {
+        "model": "bands",
+        "labels": list("0123456789"),
+        "source": "torch",
+        "input": INPUT,
+        "output": OUTPUT,
+        "preprocessing": [
+            {"op": "resize", "height": 20, "width": 20, "filter": "box"},
+            {"op": "scale", "factor": 1 / 255},
+        ],
+        "drawable": True,
+        "samples": [
+            {"image": f"samples/{k}.png", "label": str(k), "top1": k, "y": probabilities(k)} for k in (3, 7)
+        ],
+        "hint": "",
+        "isolated": False,
+        "runtimes": runtimes,
+        **more,
+    }
+    models = {"right": {}, "shifted": {"shift": 1}, "broken": {"breaks": "out of luck"}}
+    page = [path for path in (WEB / "demo").iterdir() if path.name != "index.html"]
+    return {
+        "index.html": WEB / "demo" / "index.html",
+        "demo.json": json.dumps(described).encode(),
+        "modules/preprocess.mjs": WEB / "preprocess.mjs",
+        "modules/fake_engine.mjs": FAKE,
+        **{f"modules/demo/{path.name}": path for path in page},
+        **{f"samples/{k}.png": png(band(k)) for k in (3, 7)},
+        **{f"models/{name}.json": json.dumps(model).encode() for name, model in models.items()},
+    }
+
+
+@pytest.fixture
+def server() -> Iterator[PageServer]:
+    started = PageServer({"index.html": WEB / "demo" / "index.html"})
+    yield started
+    started.close()
+
+
+def opened(page: Page, server: PageServer, runtimes: list[dict[str, Any]], **more: Any) -> None:
+    server.files = site(runtimes, **more)
+    page.open(server.url)
+    page.wait(READY)
+
+
+def told(page: Page) -> Any:
+    return page.evaluate("demoState()")
+
+
+def states(page: Page) -> list[tuple[str, str]]:
+    return [(one["state"], one["label"]) for one in told(page)["runtimes"]]
+
+
+def take_sample(page: Page, n: int) -> None:
+    page.click(f"#samples button:nth-child({n})")
+    page.wait(f"demoState().input && {ANSWERED}")
+
+
+def test_a_sample_is_answered_by_all_and_compared_with_the_source(page: Page, server: PageServer) -> None:
+    opened(page, server, RIGHT)
+    take_sample(page, 2)
+    found = told(page)
+    assert (found["headline"], found["agree"]) == ("All 3 runtimes say 7", True)
+    assert found["detail"].startswith("Labelled 7. Probabilities equal to each other and within ")
+    assert found["detail"].endswith(" × 10⁻⁷ of PyTorch in float64.")
+    for one in found["runtimes"]:
+        np.testing.assert_allclose(one["values"], probabilities(7), rtol=1e-6)
+        assert min(one["latencyMs"], one["loadMs"], one["firstMs"], one["runs"]) > 0
+    cards = page.evaluate("[...document.querySelectorAll('.card')].map((card) => ({ ...card.dataset }))")
+    assert [(c["runtime"], c["backend"], c["state"], c["top1"]) for c in cards] == [
+        (name, "wasm", "ready", "7") for name in "abc"
+    ]
+    assert page.evaluate("document.documentElement.dataset.agree") == "true"
+    assert page.evaluate("document.getElementById('spoken').textContent").startswith("All 3 runtimes say 7.")
+    rows = page.evaluate(
+        "[...document.querySelectorAll('.card:first-of-type tr')].map((row) => row.textContent)"
+    )
+    assert rows[6:8] == ["66.1 %", "745.1 %"]
+    assert not server.violations
+    assert not page.problems
+    assert all(url.startswith(server.url) for url in page.requests)
+
+
+def test_the_one_that_says_something_else_is_named(page: Page, server: PageServer) -> None:
+    opened(page, server, [*RIGHT[2:], entry("d", "Delta", url="shifted")])
+    take_sample(page, 1)
+    found = told(page)
+    assert (found["headline"], found["rest"]) == ("2 of 3 runtimes say 3", "Delta says 4.")
+    assert (found["agree"], found["odd"]) == (False, ["Delta"])
+    assert (
+        page.evaluate("[...document.querySelectorAll('.odd')].map((card) => card.dataset.runtime).join()")
+        == "d"
+    )
+
+
+def test_what_does_not_run_says_why_and_the_others_go_on(page: Page, server: PageServer) -> None:
+    without = {"runtime": "d", "title": "Delta", "backend": "wasm", "reason": "Build it with --browser"}
+    opened(
+        page,
+        server,
+        [entry("a", "Alpha", url="broken"), without, entry("e", "Epsilon", url="none"), RIGHT[2]],
+    )
+    take_sample(page, 1)
+    assert states(page) == [("failed", None), ("unavailable", None), ("failed", None), ("ready", "3")]
+    assert told(page)["headline"] == "Beta says 3"
+    assert told(page)["rest"] == "Alpha, Delta and Epsilon did not run."
+    notes = page.evaluate("[...document.querySelectorAll('.note')].map((note) => note.textContent)")
+    assert notes[:2] == ["out of luck", "Build it with --browser"]
+    assert notes[3] == ""
+
+
+def test_a_backend_is_switched_and_never_replaced_in_silence(page: Page, server: PageServer) -> None:
+    opened(page, server, RIGHT)
+    take_sample(page, 1)
+    page.click("input[name=backend-a][value=webgl]")
+    page.wait(f"demoState().runtimes[0].state === 'unavailable' && {ANSWERED}")
+    assert told(page)["runtimes"][0]["message"] == "the browser gives no context"
+    assert told(page)["headline"] == "2 of 3 runtimes say 3"
+    page.click("input[name=backend-a][value=wasm]")
+    page.wait(f"demoState().runtimes[0].state === 'ready' && {ANSWERED}")
+    assert (told(page)["headline"], told(page)["runtimes"][0]["proof"]) == ("All 3 runtimes say 3", "on wasm")
+
+
+def test_it_is_drawn_by_keys_alone(page: Page, server: PageServer) -> None:
+    """A line over the whole height in the middle: ink in every band, and the pad says what the pen does."""
+    opened(page, server, RIGHT)
+    spoken = "document.getElementById('spoken').textContent"
+    page.press("Tab")
+    assert page.evaluate("document.activeElement.id") == "pad"
+    page.press(" ")
+    page.wait(f"{spoken} === 'Pen down'")
+    for _ in range(12):
+        page.press("ArrowDown")
+    page.press(" ")
+    page.wait(f"demoState().input?.kind === 'ink' && {ANSWERED}")
+    assert len(set(states(page))) == 1
+    page.press("z", modifiers=2)
+    page.wait("demoState().input === null")
+    page.press(" ")
+    page.wait("demoState().input !== null")
+    page.press("Delete")
+    page.wait(f"demoState().input === null && {READY}")
+    page.press("Tab")
+    assert page.evaluate("document.activeElement.id") == "open", "nothing to undo or to clear"
+
+
+def test_a_finger_draws_and_does_not_scroll(page: Page, server: PageServer) -> None:
+    page.emulate(phone=True, dark=True, still=True)
+    opened(page, server, RIGHT)
+    left, top, width, height = page.box("#pad")
+    line = [(left + width / 2, top + height * share) for share in np.linspace(0.9, 0.1, 12)]
+    page.stroke(line, by="finger")
+    page.wait(f"demoState().input?.kind === 'ink' && {ANSWERED}")
+    assert page.evaluate("[scrollX, scrollY]") == [0, 0]
+    assert page.evaluate("document.documentElement.scrollWidth") == 390
+    page.call("Emulation.setDeviceMetricsOverride", width=320, height=640, deviceScaleFactor=1, mobile=True)
+    assert page.evaluate("document.documentElement.scrollWidth") == 320
+    ink = page.evaluate(
+        "[...document.getElementById('seen').getContext('2d').getImageData(0, 0, 20, 20).data]"
+        ".filter((_, i) => i % 4 === 0)"
+    )
+    seen = np.array(ink).reshape(20, 20)
+    assert seen[:, :4].max() == 0, "the line is in the middle of what the model sees"
+    assert (seen[6:14].max(1) > 200).all()
+
+
+def test_a_file_is_an_image_or_said_to_be_none(page: Page, server: PageServer, tmp_path: Path) -> None:
+    photo = np.zeros((200, 100, 3), np.uint8)
+    photo[60:80] = 255
+    (tmp_path / "photo.png").write_bytes(png(photo))
+    (tmp_path / "notes.png").write_text("no image")
+    opened(page, server, RIGHT)
+    page.choose("#file", tmp_path / "notes.png")
+    page.wait(
+        "document.getElementById('complaint').innerText === 'This is no image that the browser can read.'"
+    )
+    page.choose("#file", tmp_path / "photo.png")
+    page.wait(f"demoState().input?.kind === 'picture' && {ANSWERED}")
+    assert told(page)["headline"] == "All 3 runtimes say 3"
+    assert page.evaluate("document.getElementById('complaint').hidden")
+
+
+def test_nothing_moves_when_results_arrive(page: Page, server: PageServer) -> None:
+    opened(page, server, RIGHT)
+    page.evaluate(
+        """void (window.moved = 0, new PerformanceObserver((list) => {
+            window.moved = list.getEntries().reduce((sum, { value }) => sum + value, window.moved);
+        }).observe({ type: 'layout-shift' }))"""
+    )
+    left, top, width, height = page.box("#pad")
+    page.stroke([(left + width / 2, top + height * share) for share in np.linspace(0.1, 0.9, 30)])
+    page.wait(f"demoState().input && {ANSWERED}")
+    assert page.evaluate("window.moved") < 0.01
+
+
+def pictures(folder: Path) -> dict[str, Path]:
+    """One file of each kind that browsers and Pillow read alike."""
+    random = np.random.default_rng(3)
+    rgba = random.integers(0, 256, (12, 20, 4), np.uint8)
+    rgba[:6, :, 3] = 0
+    smooth = np.linspace(0, 255, 40 * 24).reshape(24, 40).astype(np.uint8)
+    photo = Image.fromarray(np.stack([smooth, smooth[::-1], smooth[:, ::-1]], -1))
+    made: dict[str, tuple[Image.Image, dict[str, Any]]] = {
+        "rgb.png": (Image.fromarray(rgba[..., :3].copy()), {}),
+        "rgba.png": (Image.fromarray(rgba), {}),
+        "grey.png": (Image.fromarray(rgba[..., 0].copy()), {}),
+        "la.png": (Image.fromarray(rgba[..., :2].copy(), "LA"), {}),
+        "palette.png": (Image.fromarray(rgba[..., :3].copy()).quantize(16), {}),
+        "photo.jpg": (photo, {"quality": 95}),
+    }
+    for turn in range(2, 9):
+        exif = Image.Exif()
+        exif[0x0112] = turn
+        made[f"turned{turn}.jpg"] = (photo, {"exif": exif, "quality": 95})
+    for name, (image, options) in made.items():
+        image.save(folder / name, **options)
+    return {name: folder / name for name in made}
+
+
+def test_an_image_file_has_the_pixels_that_python_reads(
+    page: Page, server: PageServer, tmp_path: Path
+) -> None:
+    """Turned by its EXIF data, with the colours below transparency: so that both make the same input of it."""
+    files = pictures(tmp_path)
+    server.files = {
+        "index.html": b"<!doctype html>",
+        "pictures.mjs": WEB / "demo" / "pictures.mjs",
+        **{f"files/{name}": path for name, path in files.items()},
+    }
+    page.open(server.url)
+    found = page.evaluate(
+        f"""import('./pictures.mjs').then(({{ readPicture }}) => Promise.all({json.dumps(list(files))}.map(async (name) => {{
+            const picture = await readPicture(await (await fetch('files/' + name)).blob());
+            return {{ ...picture, data: [...picture.data] }};
+        }})))"""
+    )
+    for (name, path), one in zip(files.items(), found, strict=True):
+        wanted = read_image(path)
+        pixels = np.array(one["data"]).reshape(one["height"], one["width"], 3)
+        assert pixels.shape[:2] == wanted.shape[:2], name
+        furthest = np.abs(pixels - wanted.astype(int)).max()
+        assert furthest <= (2 if name.endswith("jpg") else 0), (name, furthest)
