@@ -12,13 +12,13 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import ParamSpec, TypeVar
 
 import numpy as np
 
 from runtimes import environment
-from runtimes.base import Array
+from runtimes.base import Array, in_browser
 from runtimes.batches import fixed_batch
 from runtimes.doubts import Doubt
 from runtimes.errors import FwexportError, WorkerError
@@ -110,7 +110,7 @@ class _Run:
         """A fresh child, opened while all others wait. Raises its error."""
         cell = kind.cell
         cell.bundle.check(cell.described)
-        with self.idleness.watched(self._waiting(kind)):
+        with self._watched(kind):
             first = self._samples(cell, fixed_batch(cell.described.inputs) or 1)
             self._live[kind] = child = _Child(kind, first)
             try:
@@ -169,7 +169,7 @@ class _Run:
     def _call(self, child: _Child, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Call a function in a child while all others wait. One whose own child died is ended too."""
         try:
-            with self.idleness.watched(self._waiting(child.kind)):
+            with self._watched(child.kind):
                 found = child.live.worker.call(function, *args, **kwargs)
         except WorkerError:
             child.close()
@@ -182,12 +182,13 @@ class _Run:
         child = self._live[kind]
         return child if child.live.worker.alive else self._open(kind)
 
-    def _waiting(self, but: Kind) -> dict[str, tuple[int, ...]]:
+    def _watched(self, but: Kind) -> AbstractContextManager[None]:
+        """What all others use while the block runs is counted."""
         waiting: dict[str, tuple[int, ...]] = {}
-        for kind, child in self._live.items():
-            if kind != but:  # bundles of one framework have the same names
-                waiting[kind.label] = (*waiting.get(kind.label, ()), *child.pids)
-        return waiting
+        others = [(kind, child) for kind, child in self._live.items() if kind != but]
+        for kind, child in others:  # bundles of one framework have the same names
+            waiting[kind.label] = (*waiting.get(kind.label, ()), *child.pids)
+        return self.idleness.watched(waiting, sum(in_browser(kind.cell.runtime) for kind, _ in others))
 
     def _samples(self, cell: Cell, batch: int | None = None) -> dict[str, Array]:
         """The real samples, as the artifact takes them: all, or a batch of them, repeated where it is larger."""

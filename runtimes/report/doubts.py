@@ -53,11 +53,10 @@ def of_the_figures(rows: Sequence[Measured]) -> Iterator[Block]:
     """What each flag means, and which rows have it."""
     flagged: dict[str, dict[str, list[str]]] = {name: {} for name in _IN_WORDS}
     for one in rows:
-        if one.row.emulated and one.felt:
-            flagged[EMULATED].setdefault(one.name, []).append(str(one.row.batch))
         for scope, latency in one.scopes:
             name = f"{one.name}, {scope}" if one.row.end_to_end else one.name
-            for flag in latency.flags if latency else ():
+            played = (EMULATED,) if one.row.emulated else ()
+            for flag in (*played, *latency.flags) if latency else ():
                 flagged[flag].setdefault(name, []).append(str(one.row.batch))
     points = tuple(
         Point(flag, "", f"{_IN_WORDS[flag]}. {_listed(names, rows)}")
@@ -70,5 +69,6 @@ def of_the_figures(rows: Sequence[Measured]) -> Iterator[Block]:
 
 def _listed(names: Mapping[str, list[str]], rows: Sequence[Measured]) -> str:
     if len(names) > NAMED:
-        return f"It is so in {sum(map(len, names.values()))} of {len(rows)} rows."
+        every = sum(latency is not None for one in rows for _, latency in one.scopes)
+        return f"It is so in {sum(map(len, names.values()))} of {every} timings."
     return "; ".join(f"{units.code(name)} at batch {units.join(sizes)}" for name, sizes in names.items())

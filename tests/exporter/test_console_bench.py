@@ -111,7 +111,7 @@ def test_threads_and_precision_show_where_they_differ(capsys: pytest.CaptureFixt
 def test_many_rows_of_one_flag_are_counted(capsys: pytest.CaptureFixture[str]) -> None:
     cold = replace(SURE, flags=("not warm",))
     out, _ = shown(capsys, ROW, *[replace(ROW, artifact=f"a{i}", compute=cold) for i in range(5)])
-    assert "may be lower: 5 of 6 rows" in " ".join(out.split())
+    assert "may be lower: 5 of 6 timings" in " ".join(out.split())
 
 
 def test_a_gpu_shows_both_times(capsys: pytest.CaptureFixture[str]) -> None:

@@ -201,11 +201,22 @@ def test_what_spins_for_a_while_after_a_run_is_waited_for(seconds: float, rests:
 
 
 def test_waiting_processes_may_use_a_hundredth_of_a_core() -> None:
-    assert idle.judged({"a": 0.05, "b": 0.04}, 10.0) == ()
-    assert idle.judged({}, 0.0) == ()
-    (doubt,) = idle.judged({"a": 0.05, "b": 0.2, "c": 0.0}, 10.0)
+    assert idle.judged({"a": 0.05, "b": 0.04}, 10.0, 0.1) == ()
+    assert idle.judged({}, 0.0, 0.0) == ()
+    (doubt,) = idle.judged({"a": 0.05, "b": 0.2, "c": 0.0}, 10.0, 0.1)
     assert "used 2.5% of a core" in doubt.text
     assert "(b 2.0%, a 0.5%)" in doubt.text
+
+
+def test_each_browser_that_waits_may_use_a_little_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = iter([0.0, 10.0] * 2)
+    monkeypatch.setattr(idle.time, "perf_counter", lambda: next(clock))
+    monkeypatch.setattr(idle, "_used", lambda pids: next(used))
+    for browsers, expected in ((0, 1), (9, 0)):
+        watch, used = idle.Idleness(), iter([1.0, 1.2])
+        with watch.watched({"nine": [1]}, browsers):
+            pass
+        assert len(watch.doubts()) == expected
 
 
 def test_inputs_take_turns_and_real_ones_are_repeated_in_large_batches() -> None:
