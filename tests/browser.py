@@ -128,10 +128,10 @@ class Chromium:
                 "Target.createTarget", url="about:blank", browserContextId=context, width=width, height=height
             )["targetId"]
             session = self.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
-            yield Page(self, session)
+            yield Page(self, session, context)
         finally:
             self.call("Target.disposeBrowserContext", browserContextId=context)
-            self.pages.clear()
+            self.pages = {own: page for own, page in self.pages.items() if page.context != context}
 
     def close(self) -> None:
         """End it, by force after ten seconds."""
@@ -154,10 +154,11 @@ class Page:
     ``problems`` those and all else that went wrong, such as a file that is not there.
     """
 
-    def __init__(self, browser: Chromium, session: str) -> None:
+    def __init__(self, browser: Chromium, session: str, context: str) -> None:
         self.requests: list[str] = []
         self.exceptions: list[str] = []
         self.problems: list[str] = []
+        self.context = context
         self._browser = browser
         self._session = session
         self._loaded = False

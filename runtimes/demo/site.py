@@ -171,12 +171,12 @@ def _entry(bundle: Bundle, name: str, adapter: WebRuntime, backend: str) -> Entr
     if artifact is None:
         (format,) = adapter.FORMATS
         failed = [failure.message for failure in bundle.manifest.failures if failure.format == format]
-        why = failed[0] if failed else f"build it with --format {format} --browser"
-        return replace(entry, reason=f"there is no {format} in this bundle: {why}")
+        why = failed[0] if failed else f"build it with --format {format} --browser."
+        return replace(entry, reason=f"There is no {format} in this bundle: {why}")
     if backend in adapter.FIXED_BATCH and fixed_batch(artifact.inputs) is None:
         return replace(
             entry,
-            reason=f"it takes a file of one batch size, and {artifact.path} takes any: build the bundle with --browser",
+            reason=f"It takes a file of one batch size, and {artifact.path} takes any. Build the bundle with --browser.",
         )
     path = bundle.path(artifact)
     packages = _check_packages(adapter.packages(backend))

@@ -87,11 +87,11 @@ def test_a_runtime_that_lacks_its_file_says_what_makes_it(bundle: Bundle) -> Non
     plain = without(bundle, "tflite-batch1", "onnx-batch1")
     reasons = {entry.title: entry.reason for entry in entries(plain, ["wasm"])}
     assert reasons["TF.js"] == reasons["ONNX Runtime Web"] == ""
-    assert reasons["LiteRT.js"].endswith("model.tflite takes any: build the bundle with --browser")
+    assert reasons["LiteRT.js"].endswith("model.tflite takes any. Build the bundle with --browser.")
     less = without(plain, "tflite", "onnx")
     reasons = {entry.title: entry.reason for entry in entries(less, ["wasm"])}
     assert reasons["ONNX Runtime Web"].startswith(
-        "there is no onnx in this bundle: build it with --format onnx"
+        "There is no onnx in this bundle: build it with --format onnx"
     )
     with pytest.raises(UsageError, match=r"no runtime in a browser can run .* LiteRT\.js: .*--browser"):
         site(without(less, "tfjs"))
