@@ -15,6 +15,8 @@ from conftest import fwexport
 from PIL import Image
 from sshd import Sshd
 
+from runtimes.browser import find
+
 README = (Path(__file__).parent.parent / "README.md").read_text()
 # Each command with its exit code, 0 where no comment beside it names one.
 COMMANDS = [
@@ -62,6 +64,8 @@ def test_a_command_of_the_readme_works(
 ) -> None:
     """In the README's order: what one writes, a later one reads. The device of the README is this machine."""
     environment = {}
+    if "--browser" in command and (reason := find.check()):
+        pytest.skip(reason)
     if DEVICE in command:
         server: Sshd = request.getfixturevalue("server")
         command = [server.target if word == DEVICE else word for word in command]

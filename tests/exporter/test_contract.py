@@ -10,6 +10,7 @@ import pytest
 from exporter import base
 from exporter.converters import ENVIRONMENT
 from runtimes import base as adapters
+from runtimes.browser import find
 from runtimes.formats import FILES
 
 
@@ -31,7 +32,8 @@ def test_a_runtime_keeps_the_contract(name: str) -> None:
     assert set(runtime.FORMATS) <= set(FILES)
     assert "cpu" in runtime.DEVICES
     assert all(runtime.DEVICES.values())
-    assert runtime.check("cpu") is None
+    assert isinstance(runtime.FIXED_BATCH, tuple)
+    assert runtime.check("cpu") is None or (runtime.IN_BROWSER and find.check())
 
 
 def test_every_format_has_a_conversion_and_a_runtime() -> None:
