@@ -88,7 +88,7 @@ export class Card {
         const isOff = runtime.state === 'unavailable' || runtime.state === 'failed';
         status.textContent = said(runtime);
         note.hidden = !isOff;
-        note.textContent = isOff ? runtime.message : '';
+        note.textContent = isOff ? sentence(runtime.message) : '';
         const [best] = values && this.#model.classifies ? largest(values, 1) : [];
         label.textContent = best === undefined ? '' : this.#label(best);
         sure.textContent = best === undefined ? '' : percent(values[best]);
@@ -149,6 +149,8 @@ function said({ state, backend, threads, emulated, loadedBytes, totalBytes }) {
 function progress({ state, loadedBytes, totalBytes }) {
     return state === 'loading' && totalBytes ? loadedBytes / totalBytes : state === 'starting' ? 1 : 0;
 }
+
+const sentence = (text) => text.charAt(0).toUpperCase() + text.slice(1);
 
 const signed = (value) => (value < 0 ? '−' : '') + small(Math.abs(value));
 

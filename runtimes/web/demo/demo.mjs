@@ -48,11 +48,18 @@ let isLoading = false;
 let lastSaid = '';
 
 async function fetchJson(url) {
-    const response = await fetch(url);
-    if (!response.ok) {
-        throw new Error(`${url.pathname}: ${response.status} ${response.statusText}`);
+    try {
+        const response = await fetch(url);
+        if (!response.ok) {
+            throw new Error(`${url.pathname}: ${response.status} ${response.statusText}`);
+        }
+        return await response.json();
+    } catch (error) {
+        root.dataset.state = 'failed';
+        part('headline').textContent = 'This page cannot read its demo.json';
+        part('rest').textContent = `${error.message}.`;
+        throw error;
     }
-    return response.json();
 }
 
 // The entries of each runtime together, in their order.
@@ -268,11 +275,15 @@ async function addSamples() {
         button.setAttribute('aria-label', button.title);
         button.setAttribute('aria-pressed', 'false');
         part('samples').append(button);
-        const pixels = await readPicture(await (await fetch(new URL(sample.image, document.baseURI))).blob());
-        canvas.getContext('2d').putImageData(asImageData(pixels), 0, 0);
-        const known = { ...sample, pixels, picture: canvas, button };
-        button.addEventListener('click', () => takeSample(known));
-        samples.push(known);
+        try {
+            const pixels = await readPicture(await (await fetch(new URL(sample.image, document.baseURI))).blob());
+            canvas.getContext('2d').putImageData(asImageData(pixels), 0, 0);
+            const known = { ...sample, pixels, picture: canvas, button };
+            button.addEventListener('click', () => takeSample(known));
+            samples.push(known);
+        } catch {
+            button.remove();
+        }
     }
 }
 
@@ -317,6 +328,7 @@ function layOut() {
     part('invite').textContent = demo.drawable ? 'Draw here' : 'Drop, paste or open an image';
     part('keys').hidden = !demo.drawable;
     part('undo').hidden = !demo.drawable;
+    part('threads').hidden = crossOriginIsolated;
     part('hint').textContent = demo.hint ?? '';
     part('hint').hidden = !demo.hint;
     part('given').classList.toggle('alone', !demo.samples?.length);

@@ -34,7 +34,7 @@ function measure({ height, width, data }) {
             area += value;
             variation += step;
             squares += step * step;
-            if (value > 0.25) {
+            if (value >= 0.5) {
                 rows.push(row);
                 columns.push(column);
             }

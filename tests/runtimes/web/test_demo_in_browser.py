@@ -169,7 +169,7 @@ def test_what_does_not_run_says_why_and_the_others_go_on(page: Page, server: Pag
     assert told(page)["headline"] == "Beta says 3"
     assert told(page)["rest"] == "Alpha, Delta and Epsilon did not run."
     notes = page.evaluate("[...document.querySelectorAll('.note')].map((note) => note.textContent)")
-    assert notes[:2] == ["out of luck", "Build it with --browser"]
+    assert notes[:2] == ["Out of luck", "Build it with --browser"]
     assert notes[3] == ""
 
 
@@ -255,6 +255,17 @@ def test_nothing_moves_when_results_arrive(page: Page, server: PageServer) -> No
     page.stroke([(left + width / 2, top + height * share) for share in np.linspace(0.1, 0.9, 30)])
     page.wait(f"demoState().input && {ANSWERED}")
     assert page.evaluate("window.moved") < 0.01
+
+
+def test_a_site_that_is_not_whole_says_so(page: Page, server: PageServer) -> None:
+    """Without a sample the rest works; without its description nothing can, and the page says which file that is."""
+    opened(page, server, RIGHT, samples=[{"image": "samples/none.png", "label": None, "top1": 1, "y": []}])
+    assert page.evaluate("document.querySelectorAll('#samples button').length") == 0
+    del server.files["demo.json"]
+    page.open(server.url)
+    page.wait("document.documentElement.dataset.state === 'failed'")
+    assert "This page cannot read its demo.json" in page.text()
+    assert "/demo.json: 404" in page.text()
 
 
 def pictures(folder: Path) -> dict[str, Path]:
