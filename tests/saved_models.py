@@ -48,6 +48,8 @@ SPECS = {
     "einsums": ModelSpec("einsums", (SMALL,), (_out("out", 8),)),
     "substitutes": ModelSpec("substitutes", (SMALL,), (_out("out", 12),)),
     "mobile": ModelSpec("mobile", (SMALL,), (_out("out", 8),)),
+    "branch": ModelSpec("branch", (ROW,), (_out("out", 4),)),
+    "loop": ModelSpec("loop", (ROW,), (_out("out", 4),)),
     "where": ModelSpec("where", (ROW,), (_out("out", 4),)),
     "refused": ModelSpec("refused", (ROW,), (_out("out", 4),)),
     "huge_integer": ModelSpec("huge_integer", (TensorSpec("index", "int64", (None,)),), (_out("out", 1),)),
@@ -310,6 +312,30 @@ def _mobile(tf: Any, weight: Weight) -> Forward:
     return forward
 
 
+def _branch(tf: Any, weight: Weight) -> Forward:
+    """One of two ways, chosen by the data."""
+    kernel, bias = weight(4, 4), weight(4)
+
+    def forward(row: Any) -> tuple[Any, ...]:
+        large = tf.reduce_mean(row) > 0.49
+        return (tf.cond(large, lambda: tf.nn.relu(tf.nn.bias_add(row @ kernel, bias)), lambda: row * bias),)
+
+    return forward
+
+
+def _loop(tf: Any, weight: Weight) -> Forward:
+    """As often as the data say."""
+    kernel = weight(4, 4)
+
+    def forward(row: Any) -> tuple[Any, ...]:
+        steps = tf.cast(tf.reduce_max(row) * 8, tf.int32)
+        return (
+            tf.while_loop(lambda i, x: i < steps, lambda i, x: (i + 1, tf.tanh(x @ kernel)), (0, row))[1],
+        )
+
+    return forward
+
+
 def _where(tf: Any, weight: Weight) -> Forward:
     """An operator whose output's shape depends on the data."""
     scale = weight(4)
@@ -341,6 +367,8 @@ _KINDS: dict[str, Callable[[Any, Weight], Forward]] = {
     "einsums": _einsums,
     "substitutes": _substitutes,
     "mobile": _mobile,
+    "branch": _branch,
+    "loop": _loop,
     "where": _where,
     "refused": _refused,
     "huge_integer": _huge_integer,

@@ -12,6 +12,7 @@ from importlib import metadata as distributions
 from pathlib import Path
 
 from exporter.conversions.savedmodel2tfjs import graph, model_json
+from exporter.frameworks.keras_export import MAX_UNROLLED_STEPS
 from exporter.metadata import metadata
 from runtimes.bundle import ModelSpec, TensorSpec
 from runtimes.errors import ConversionError
@@ -57,8 +58,9 @@ def convert(src: Path, out: Path, spec: ModelSpec) -> None:
     frozen = graph.freeze(version, spec)
     if graph.has_loops(frozen.graph_def):
         raise ConversionError(
-            f"{spec.name} has loops, which are not exported to TF.js: recurrent layers of too many steps to be written "
-            "out. Shorten the sequence, or leave out the format tfjs."
+            f"{spec.name} has loops, which are not exported to TF.js: it does not run them as TensorFlow writes them. "
+            f"Recurrent layers of up to {MAX_UNROLLED_STEPS} steps are written out where the source has layers (a .keras "
+            "file, PyTorch, ONNX); shorten the sequence, or leave out the format tfjs."
         )
     topology = graph.optimise(frozen)
     unsupported = graph.unsupported(topology)

@@ -23,7 +23,7 @@ from runtimes.errors import ConversionError
 from runtimes.frameworks import node
 from tests import saved_models
 
-RUNNABLE = [kind for kind in saved_models.SPECS if kind not in ("refused", "huge_integer")]
+RUNNABLE = [kind for kind in saved_models.SPECS if kind not in ("refused", "huge_integer", "loop")]
 EPSILON = float(np.finfo(np.float32).eps)
 
 pytestmark = pytest.mark.skipif(savedmodel2tfjs.check() is not None, reason=str(savedmodel2tfjs.check()))
@@ -186,6 +186,12 @@ def test_operators_that_tfjs_lacks_are_refused_by_name(models: Models, tmp_path:
     with pytest.raises(ConversionError, match="no operator for BesselI0e, Lgamma"):
         convert(models, "refused", tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def test_loops_are_refused_and_branches_are_not(models: Models, tmp_path: Path) -> None:
+    with pytest.raises(ConversionError, match="loop has loops, which are not exported"):
+        convert(models, "loop", tmp_path / "out")
+    assert {"Switch", "Merge"} < tfjs.inspect(models.converted("branch")).ops.keys()
 
 
 def test_an_integer_that_int32_cannot_hold_is_refused(models: Models, tmp_path: Path) -> None:
