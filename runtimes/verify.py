@@ -89,18 +89,18 @@ def verify(folder: Path, options: VerifyOptions, pool: Pool, on_row: OnRow | Non
     created = datetime.now(UTC).isoformat(timespec="seconds")
     rows: list[VerifyRow] = []
     predictions = read_npz(out / PREDICTIONS) if kept else {}
+    unreachable = _unreachable(bundle)
     for cell, row, top1 in judge_cells(chosen, reference, pool):
         rows.append(row)
         predictions.pop(cell.name, None)
         if top1 is not None:
             predictions[cell.name] = top1
-        every = merged(kept, rows, bundle.manifest.checksums)
+        every = (*merged(kept, rows, bundle.manifest.checksums), *unreachable)
         save(out / VERIFY, VerifyResult(SCHEMA, created, state, every, reference.notes))
         if on_row:
             on_row(row)
     if not (options.formats or options.runtimes):
-        rows += _unreachable(bundle)
-        save(out / VERIFY, VerifyResult(SCHEMA, created, state, tuple(rows), reference.notes))
+        rows += unreachable
     write_npz(out / PREDICTIONS, predictions)
     return VerifyResult(SCHEMA, created, state, tuple(rows), reference.notes)
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from fake_bundle import fake_bundle
 
 from exporter import browser_note
 from exporter.browser_note import left_out
 from runtimes.adapters import fake
 from runtimes.browser.find import Browser
 from runtimes.bundle import open_bundle
+from tests.fake_bundle import fake_bundle
 
 
 def test_what_is_left_out_is_said_where_a_browser_is_here(

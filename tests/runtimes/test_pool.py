@@ -6,12 +6,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from fake_bundle import IMAGE, LOGITS, fake_bundle
 
 from runtimes.adapters import fake
 from runtimes.bundle import Artifact, Bundle, format_of, open_bundle
 from runtimes.errors import UsageError
 from runtimes.pool import cells
+from tests.fake_bundle import IMAGE, LOGITS, fake_bundle
 
 ONE = replace(IMAGE, shape=(1, *IMAGE.shape[1:]))
 

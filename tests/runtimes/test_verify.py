@@ -12,6 +12,7 @@ import msgspec
 import numpy as np
 import pytest
 
+from runtimes.adapters import fake
 from runtimes.base import Array, Feeds, Session
 from runtimes.bundle import (
     METADATA,
@@ -26,9 +27,10 @@ from runtimes.errors import UsageError
 from runtimes.files import digest
 from runtimes.pool import Pool, cells
 from runtimes.reference import REFERENCE, Variant, build, open_reference, save_reference, variants
-from runtimes.rows import VerifyRow, exit_code
+from runtimes.rows import VerifyRow, exit_code, load_verify
 from runtimes.verdict.verdicts import metadata_faults, structure_faults
 from runtimes.verify import VerifyOptions, verify
+from tests.fake_bundle import fake_bundle
 
 ROWS = 7  # six artifacts; TF.js runs on two backends
 
@@ -268,6 +270,21 @@ def test_a_device_that_is_not_here_is_unavailable_and_says_how_to_get_it(own_bun
     assert all("CUDA" in row.reason for row in rows)
     assert exit_code(rows, ("cuda",)) == 6
     assert exit_code(rows) == 3
+
+
+def test_a_run_on_fewer_devices_keeps_the_rows_of_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(fake.GPU, "1")
+    monkeypatch.setattr("runtimes.pool.for_format", lambda format: ["fake"])
+    folder = fake_bundle(tmp_path / "bundle")
+    for devices in (("cpu", "gpu"), ("cpu",)):
+        with Pool() as pool:
+            found = verify(folder, VerifyOptions(devices=devices), pool)
+        assert tuple(row.device for row in found.rows) == devices
+    saved = load_verify(folder / "verify.json")
+    assert saved is not None
+    assert {row.device for row in saved.rows} == {"cpu", "gpu"}
 
 
 def test_structure_faults_are_said_in_words() -> None:
