@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import select
 import sys
 import time
 from pathlib import Path
@@ -71,6 +73,22 @@ def at_rest(pid: int) -> bool:
         if state == "R":
             return False
     return True
+
+
+def wait_for_end(pid: int) -> None:
+    """Return when a process has ended, whoever's child it is; where the system does not tell (Linux does), look."""
+    try:
+        end = os.pidfd_open(pid)
+    except AttributeError:
+        import psutil
+
+        while psutil.pid_exists(pid):
+            time.sleep(0.5)
+    except ProcessLookupError:
+        return
+    else:
+        select.select([end], [], [])
+        os.close(end)
 
 
 def with_descendants(pid: int) -> tuple[int, ...]:

@@ -5,14 +5,11 @@ The protocol is in the header of ``web/page_session.mjs``.
 
 from __future__ import annotations
 
-import contextlib
 import json
 import queue
-import shutil
+import signal
 import subprocess
-import tempfile
 import threading
-import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -21,9 +18,10 @@ import msgspec
 import psutil
 
 from runtimes.browser.find import Browser, require_browser
-from runtimes.browser.launch import command
+from runtimes.browser.launch import Launched, last_words
 from runtimes.browser.server import PageServer
 from runtimes.errors import FwexportError, NotAModelError, UnavailableError, WorkerCrashed, WorkerTimeout
+from runtimes.process import wait_for_end
 
 WEB = Path(__file__).parents[1] / "web"
 PAGE = ("session.html", "page_session.mjs", "requests.mjs", "engine.mjs")
@@ -35,36 +33,48 @@ ANSWER_S = 270.0
 # What a page says of a request that failed, and the error that this becomes.
 _ERRORS: dict[str, type[Exception]] = {"unavailable": UnavailableError, "model": NotAModelError}
 
+# What the process of a page says of itself: Chromium's on the command line, Firefox's as its name, which Linux cuts.
+_PAGES = {"chromium": {"--type=renderer"}, "firefox": {"Web Content", "Isolated Web Co"}}
+_GPU = {"--type=gpu-process"}
+_SURFACE = "--top-chrome-webui"  # a page too, of Chromium's own
+
 
 class BrowserProcess:
-    """A browser with an empty profile and one page, ``web/session.html``, which is served ``files`` and nothing else."""
+    """A browser with an empty profile and one page, ``web/session.html``, which is served ``files`` and nothing else.
+
+    ``files`` are files or their contents by URL, relative to the page; ``switches`` go to the browser's command line.
+    Raises UnavailableError where there is no browser, WorkerCrashed or WorkerTimeout where the page does not come up.
+    """
 
     def __init__(
-        self, files: Mapping[str, Path], *, timeout_s: float = ANSWER_S, browser: Browser | None = None
+        self,
+        files: Mapping[str, Path | bytes],
+        *,
+        timeout_s: float = ANSWER_S,
+        start_s: float = START_S,
+        browser: Browser | None = None,
+        switches: Sequence[str] = (),
     ) -> None:
         self.browser = browser or require_browser()
-        self._files = dict(files)
+        self._files = frozenset(files)
         self._timeout_s = timeout_s
-        self._requests: queue.SimpleQueue[list[bytes] | None] = queue.SimpleQueue()
-        self._events: queue.SimpleQueue[bytes | None] = (
-            queue.SimpleQueue()
-        )  # an answer, or None: the page is gone
         self._closed = False
-        self._profile = Path(tempfile.mkdtemp(prefix="fwexport-browser-"))
-        self._server = PageServer(
-            {**{name: WEB / name for name in PAGE}, **files},
-            {"next": self._next},
-            lambda: self._events.put(None),
-        )
-        self._log = (self._profile / "browser.log").open("wb")
-        self._process = subprocess.Popen(
-            command(self.browser, self._profile / "profile", self._server.url + "session.html"),
-            stdin=subprocess.DEVNULL,
-            stdout=self._log,
-            stderr=self._log,
-        )
-        threading.Thread(target=self._wait, daemon=True).start()
-        self._answer("start", START_S)
+        self._requests: queue.SimpleQueue[list[bytes]] = queue.SimpleQueue()
+        self._events: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()  # an answer, or None: it is gone
+        self.server = PageServer({**{name: WEB / name for name in PAGE}, **files}, {"next": self._next})
+        try:
+            self.launched = Launched(self.browser, self.server.url + "session.html", *switches)
+        except BaseException:
+            self.server.close()
+            raise
+        try:
+            self._watch(self.launched.process.pid)
+            self._answer("its start", start_s)
+            for pid in self._pids(_PAGES[self.browser.family]):
+                self._watch(pid)
+        except BaseException:
+            self.close()
+            raise
 
     @property
     def version(self) -> str:
@@ -73,85 +83,88 @@ class BrowserProcess:
 
     @property
     def pids(self) -> tuple[int, ...]:
-        """The processes that compute: the page's, and the one that talks to the GPU."""
-        kinds = {"--type=renderer", "--type=gpu-process"}
-        return tuple(child.pid for child in _descendants(self._process.pid) if kinds & set(_arguments(child)))
+        """The processes that compute: the page's, and the one that talks to the GPU, where that is another."""
+        return self._pids(_PAGES[self.browser.family] | _GPU)
 
     @property
     def downloaded_bytes(self) -> int:
         """What the page has fetched of ``files`` so far."""
-        return sum(self._server.sent.get(name, 0) for name in self._files)
+        return sum(self.server.sent.get(name, 0) for name in self._files)
 
     def ask(self, do: str, blobs: Sequence[bytes] = (), **fields: Any) -> tuple[Any, memoryview]:
         """Send a request, followed by ``blobs``; the answer and the bytes that follow it.
 
         Raises what the page says went wrong: NotAModelError, UnavailableError, else RuntimeError. Raises WorkerCrashed
-        and WorkerTimeout, with the last words of browser and page, when there is no answer; then it is closed.
+        and WorkerTimeout, with the last words of page or browser, when there is no answer; then it is closed.
         """
         if self._closed:
-            raise WorkerCrashed(f"the browser is closed; it cannot {do} any more.")
+            raise WorkerCrashed(f"{self.browser.name} is closed; it cannot {do} any more.")
         self._requests.put([msgspec.json.encode({"do": do, **fields}) + b"\n", *blobs])
         line, _, content = self._answer(do, self._timeout_s).partition(b"\n")
         answer = json.loads(line)
+        if self.server.violations:
+            raise RuntimeError(f"the page tried what it may not, in {do}: {self.server.violations.pop()}")
         if "error" in answer:
             raise _ERRORS.get(answer["kind"], RuntimeError)(answer["error"])
         return answer["ok"], memoryview(content)
 
     def close(self) -> None:
-        """End the browser, all its processes, and remove its profile."""
+        """End the browser with all its processes, remove its profile, serve no more."""
         if self._closed:
             return
         self._closed = True
-        self._requests.put(None)
-        children = _descendants(self._process.pid)
-        for process in (self._process, *children):
-            with contextlib.suppress(psutil.Error):
-                process.kill()
-        self._process.wait()
-        psutil.wait_procs(children, timeout=5)
-        self._server.close()
-        self._log.close()
-        shutil.rmtree(self._profile, ignore_errors=True)
+        self.launched.close()
+        self.server.close()
+        self._requests.put([])
+
+    def _pids(self, kinds: set[str]) -> tuple[int, ...]:
+        told = {process.pid: _told(process) for process in self.launched.descendants()}
+        return tuple(pid for pid, words in told.items() if words & kinds and _SURFACE not in words)
 
     def _next(self, body: bytes) -> list[bytes]:
         """Takes the page's answer, empty at first, and gives it the next request."""
         self._events.put(body)
-        return self._requests.get() or []
+        return self._requests.get()
 
-    def _wait(self) -> None:
-        self._process.wait()
-        self._events.put(None)
+    def _watch(self, pid: int) -> None:
+        """Hear of the end of a process while waiting for an answer."""
+
+        def watch() -> None:
+            wait_for_end(pid)
+            self._events.put(None)
+
+        threading.Thread(target=watch, daemon=True).start()
 
     def _answer(self, do: str, timeout_s: float) -> bytes:
         try:
             answer = self._events.get(timeout=timeout_s)
         except queue.Empty:
-            raise self._gone(
-                WorkerTimeout, f"did not answer within {timeout_s:g} s and was stopped", do
-            ) from None
+            how = f"did not answer within {timeout_s:g} s and was stopped"
+            raise self._gone(WorkerTimeout, how, do) from None
         if answer is None:
-            time.sleep(0.1)
-            code = self._process.poll()
-            how = "lost its page, whose process crashed" if code is None else f"ended with exit code {code}"
-            raise self._gone(WorkerCrashed, how, do)
+            raise self._gone(WorkerCrashed, self._how_it_ended(), do)
         return answer
 
+    def _how_it_ended(self) -> str:
+        """A page ends with its browser, perhaps a moment earlier."""
+        try:
+            code = self.launched.process.wait(timeout=0.5)
+        except subprocess.TimeoutExpired:
+            return "lost the process of its page (often the system, out of memory)"
+        return f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
+
     def _gone(self, kind: type[FwexportError], how: str, do: str) -> FwexportError:
-        words = (self._profile / "browser.log").read_text(errors="replace").strip().splitlines()
-        last = f" Its last words: {words[-1][:300]}" if words else ""
+        words = last_words(self.launched.log())
         self.close()
-        return kind(f"{self.browser.name} {how}, in {do}.{last}")
+        return kind(
+            f"{self.browser.name} {self.version} {how}, in {do}."
+            + (f" Its last words: {words}" if words else "")
+        )
 
 
-def _descendants(pid: int) -> list[psutil.Process]:
+def _told(process: psutil.Process) -> set[str]:
+    """Its name and what is on its command line."""
     try:
-        return list(psutil.Process(pid).children(recursive=True))
-    except psutil.Error:
-        return []
-
-
-def _arguments(process: psutil.Process) -> list[str]:
-    try:
-        return list(process.cmdline())
+        return {process.name(), *process.cmdline()}
     except psutil.Error:  # it has ended
-        return []
+        return set()

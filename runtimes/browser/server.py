@@ -61,18 +61,16 @@ Service = Callable[[bytes], list[bytes]]
 class PageServer:
     """Serves ``files``, by the path of their URL below ``url``, until it is closed.
 
-    A value is a file or its content. ``services`` answer POSTs to their names. ``on_leave`` is called when a page that
-    had fetched ``alive`` is no more: that response has no end, and costs nothing while nothing happens. What pages have
-    tried against the Content-Security-Policy is in ``violations``; ``sent`` counts the bytes of each path's bodies.
-    ``token`` is the folder of the URL, left out for "". On a ``host`` of another kind than 127.0.0.1, other machines reach
-    it. Raises OSError for a port that is taken.
+    A value is a file or its content. ``services`` answer POSTs to their names. What pages have tried against the
+    Content-Security-Policy is in ``violations``; ``sent`` counts the bytes of each path's bodies. ``token`` is the folder
+    of the URL, left out for "". On a ``host`` of another kind than 127.0.0.1, other machines reach it. Raises OSError for
+    a port that is taken.
     """
 
     def __init__(
         self,
         files: Mapping[str, Path | bytes],
         services: Mapping[str, Service] = MappingProxyType({}),
-        on_leave: Callable[[], None] = lambda: None,
         *,
         host: str = LOCAL,
         port: int = 0,
@@ -80,7 +78,6 @@ class PageServer:
     ) -> None:
         self.files = dict(files)
         self.services = {**services, "violation": self._violation}
-        self.on_leave = on_leave
         self.sent: dict[str, int] = {}
         self.violations: list[str] = []
         self._http = _Server((host, port), type("Handler", (_Handler,), {"page": self}))
@@ -175,30 +172,33 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         name = self._allowed()
-        if name == "alive":
-            self._hold()
-        elif name is not None and name in self.page.files:
+        if name is not None and name in self.page.files:
             content = self.page.files[name]
             body = content if isinstance(content, bytes) else content.read_bytes()
             self._send(HTTPStatus.OK, [body], TYPES.get(Path(name).suffix, "application/octet-stream"))
             self.page.sent[name] = self.page.sent.get(name, 0) + len(body)
         elif name is not None:
-            self._send(HTTPStatus.NOT_FOUND)
+            self._refuse(HTTPStatus.NOT_FOUND)
 
     def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         name = self._allowed()
         if name is not None and name in self.page.services:
+            body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
             self._send(HTTPStatus.OK, self.page.services[name](body))
         elif name is not None:
-            self._send(HTTPStatus.NOT_FOUND)
+            self._refuse(HTTPStatus.NOT_FOUND)
 
     def _allowed(self) -> str | None:
         """The path below the token; None after a refusal."""
         name = self.page.name_of(self.path) if self.page.trusts(self.headers.get("Host")) else None
         if name is None:
-            self._send(HTTPStatus.FORBIDDEN)
+            self._refuse(HTTPStatus.FORBIDDEN)
         return name
+
+    def _refuse(self, status: HTTPStatus) -> None:
+        """Also to read what else was sent."""
+        self.close_connection = True
+        self._send(status)
 
     def _send(
         self, status: HTTPStatus, parts: list[bytes] | None = None, type: str = "application/octet-stream"
@@ -212,17 +212,6 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         for part in parts or []:
             self.wfile.write(part)
         self.wfile.flush()
-
-    def _hold(self) -> None:
-        self.close_connection = True
-        self.send_response(HTTPStatus.OK)
-        for key, value in self.page.headers.items():
-            self.send_header(key, value)
-        self.end_headers()
-        self.wfile.flush()
-        with contextlib.suppress(OSError):
-            self.connection.recv(1)
-        self.page.on_leave()
 
     def log_message(self, *args: object) -> None:
         """Nothing is printed."""

@@ -2,7 +2,6 @@
 //
 // The page POSTs its last answer to `next`, empty at first, and the response is the next request. Either is one JSON
 // line and raw bytes after it: {"do": name, ...} asks, {"ok": value} or {"error": message, "kind": kind} answers.
-// `alive` is fetched once and never ends: so the server learns that the page is gone, and the page that the server is.
 // Nothing is asked or told while a model is timed. The kinds of errors are those of engine.mjs.
 //
 //   load    module (URL of an engine), backend, threads   -> settings, threads, isolated (whether the page may have
@@ -75,8 +74,13 @@ function decode(buffer) {
     return [JSON.parse(new TextDecoder().decode(bytes.subarray(0, end))), buffer.slice(end + 1)];
 }
 
-const alive = (await fetch('alive')).body.getReader().read();
-alive.finally(() => window.close());
+// What goes wrong outside an answer is told in the browser's log, marked as the page's.
+for (const kind of ['error', 'warn']) {
+    const told = console[kind];
+    console[kind] = (...words) => told('[page]', ...words);
+}
+addEventListener('error', ({ message }) => console.error(message));
+addEventListener('unhandledrejection', ({ reason }) => console.error(String(reason)));
 
 for (let last = new Uint8Array(0); ; ) {
     const response = await fetch('next', { method: 'POST', body: last });

@@ -1,23 +1,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
+from pages import ECHO, MODEL, started
 
-from runtimes.browser import find
 from runtimes.browser.process import BrowserProcess
 
-ECHO = Path(__file__).with_name("echo.mjs")
-MODEL = Path(__file__)  # any file: the engine only reads it
 
-pytestmark = pytest.mark.skipif(find.check() is not None, reason=str(find.check()))
-
-
-@pytest.fixture(scope="module")
-def page() -> Iterator[BrowserProcess]:
-    process = BrowserProcess({"echo.mjs": ECHO, "models/model.txt": MODEL})
+@pytest.fixture(scope="module", params=["chromium", "firefox"])
+def page(request: pytest.FixtureRequest) -> Iterator[BrowserProcess]:
+    process = started(request.param)
     loaded, _ = process.ask("load", module="echo.mjs", backend="none", threads=None)
     assert loaded["isolated"]
     process.ask("open", model="models/model.txt")
@@ -33,6 +28,12 @@ def test_what_goes_to_a_model_in_a_page_comes_back(page: BrowserProcess) -> None
     assert bytes(content) == x.tobytes()
 
 
+def test_megabytes_go_there_and_back(page: BrowserProcess) -> None:
+    x = np.random.default_rng(0).bytes(20_000_000)
+    _, content = page.ask("run", [x], feeds=[{"name": "x", "dtype": "uint8", "shape": [len(x)]}])
+    assert bytes(content) == x
+
+
 def test_what_a_page_downloads_is_counted(page: BrowserProcess) -> None:
     held, _ = page.ask("memory")
     assert held == {"text": MODEL.read_text()}
@@ -42,3 +43,24 @@ def test_what_a_page_downloads_is_counted(page: BrowserProcess) -> None:
 def test_an_error_of_the_page_is_one_here(page: BrowserProcess) -> None:
     with pytest.raises(RuntimeError, match="trace is not a function"):
         page.ask("trace", feeds=[])
+
+
+def test_the_processes_that_compute_are_the_pages_and_the_gpus(page: BrowserProcess) -> None:
+    lines = [" ".join(psutil.Process(pid).cmdline()) for pid in page.pids]
+    kinds = (
+        ["--type=renderer", "--type=gpu-process"] if page.browser.family == "chromium" else ["-contentproc"]
+    )
+    assert len(lines) == len(kinds)
+    assert all(any(kind in line for line in lines) for kind in kinds)
+
+
+def test_the_page_is_the_one_that_works(page: BrowserProcess) -> None:
+    """Of all processes of the browser, one that is named has used the most CPU for a page that does."""
+    before = {child.pid: sum(child.cpu_times()[:2]) for child in page.launched.descendants()}
+    for _ in range(5):
+        page.ask("load", module="echo.mjs", backend="busy", threads=None)
+    used = {
+        child.pid: sum(child.cpu_times()[:2]) - before.get(child.pid, 0.0)
+        for child in page.launched.descendants()
+    }
+    assert max(used, key=used.__getitem__) in page.pids
