@@ -78,11 +78,11 @@ def _machine(found: Machine) -> Iterator[str]:
 
 
 def _browser() -> str:
-    """The browser that ``--browser`` starts."""
-    from runtimes.browser.find import check, find_browser
+    """The browser that ``--browser`` starts, and those that FWEXPORT_BROWSER may name instead."""
+    from runtimes.browser.find import browsers, check
 
-    found = find_browser()
-    return f"browser: {found.name} {found.version}, {found.path}" if found else f"browser: none: {check()}"
+    here = [f"{found.name} {found.version}, {found.path}" for found in browsers()]
+    return f"browser: {'; also '.join(here)}" if here else f"browser: {check()}"
 
 
 def _doubts(doubts: Sequence[Doubt]) -> Iterator[str]:

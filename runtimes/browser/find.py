@@ -17,6 +17,10 @@ from runtimes.errors import UnavailableError
 
 BROWSER = "FWEXPORT_BROWSER"
 
+INSTALL = (
+    f"install Chromium, Chrome, Edge or Firefox (Debian: apt install chromium), or name one in {BROWSER}"
+)
+
 Family = Literal["chromium", "firefox"]
 
 # In the order of preference; the names of each on the PATH.
@@ -87,10 +91,7 @@ def check() -> str | None:
     if named:
         why = "is no browser that answers --version" if _named(named) else "is not there"
         return f"{BROWSER} names {named}, which {why}: let it name Chromium, Chrome, Edge or Firefox, or unset it"
-    return (
-        "no browser found: install Chromium, Chrome, Edge or Firefox (Debian: apt install chromium), "
-        f"or name one in {BROWSER}"
-    )
+    return f"no browser found: {INSTALL}"
 
 
 def require_browser() -> Browser:

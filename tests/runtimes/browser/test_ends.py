@@ -16,7 +16,7 @@ from runtimes.browser.find import Browser
 from runtimes.browser.process import BrowserProcess
 from runtimes.errors import WorkerCrashed, WorkerTimeout
 
-pytestmark = pytest.mark.parametrize("name", ["chromium", "firefox"])
+pytestmark = [pytest.mark.browser, pytest.mark.parametrize("name", ["chromium", "firefox"])]
 
 
 def test_a_browser_that_is_killed(name: str) -> None:

@@ -9,6 +9,8 @@ from pages import ECHO, MODEL, started
 
 from runtimes.browser.process import BrowserProcess
 
+pytestmark = pytest.mark.browser
+
 
 @pytest.fixture(scope="module", params=["chromium", "firefox"])
 def page(request: pytest.FixtureRequest) -> Iterator[BrowserProcess]:
