@@ -60,7 +60,7 @@ def judged(used_s: Mapping[str, float], wall_s: float, allowed_s: float) -> tupl
         Doubt(
             "idle",
             f"processes that waited used {share:.1%} of a core while another was measured ({names}): "
-            "their threads spin, or a browser works by itself. Measure these alone with --runtime.",
+            "their threads spin, or a browser works by itself",
         ),
     )
 

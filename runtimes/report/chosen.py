@@ -36,7 +36,7 @@ MARGINS = (
 )
 LEGEND = (
     "The line joins the rows that passed and that nothing here beats in both figures. A whisker is the 95 % interval, a "
-    "hollow mark a row that did not pass."
+    "hollow mark a row that did not pass, or whose device software played."
 )
 
 
@@ -164,7 +164,7 @@ def _spots(found: Chosen, batch: int, x: str, y: str) -> Iterator[Spot]:
                 series=one.series,
                 x=at[0].value,
                 y=at[1].value,
-                sound=one.outcome == one.row.verdict == "passed",
+                sound=one.outcome == one.row.verdict == "passed" and not one.row.emulated,
                 interval=at[0].interval,
                 chosen=bool(found.requirements) and judged.name == found.choice.recommended,
             )

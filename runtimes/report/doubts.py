@@ -20,13 +20,12 @@ MEANINGS: Mapping[Flag, str] = {
     "not warm": "its warm-up was cut short before the times had settled: figures of longer runs may be lower",
 }
 
+# Of a row on a device that software plays, beside the flags of its times.
 EMULATED = "emulated"
 SOFTWARE = (
-    "software played a device that this machine does not have: the times say nothing about a real one, and the rows take no "
-    "part in what is the fastest"
+    "{} played a device that this machine does not have: the times say nothing about a real one, and the rows take no part "
+    "in what is the fastest"
 )
-
-_IN_WORDS: Mapping[str, str] = dict([(EMULATED, SOFTWARE), *MEANINGS.items()])
 
 NAMED = 4  # the most rows that a flag is said to be of by name
 
@@ -51,15 +50,17 @@ def of_the_machine(inputs: Inputs) -> Iterator[Block]:
 
 def of_the_figures(rows: Sequence[Measured]) -> Iterator[Block]:
     """What each flag means, and which rows have it."""
-    flagged: dict[str, dict[str, list[str]]] = {name: {} for name in _IN_WORDS}
+    flagged: dict[str, dict[str, list[str]]] = {name: {} for name in (EMULATED, *MEANINGS)}
     for one in rows:
         for scope, latency in one.scopes:
             name = f"{one.name}, {scope}" if one.row.end_to_end else one.name
             played = (EMULATED,) if one.row.emulated else ()
             for flag in (*played, *latency.flags) if latency else ():
                 flagged[flag].setdefault(name, []).append(str(one.row.batch))
+    software = units.join(list(dict.fromkeys(one.row.emulated for one in rows if one.row.emulated)))
+    meanings: dict[str, str] = dict([(EMULATED, SOFTWARE.format(software)), *MEANINGS.items()])
     points = tuple(
-        Point(flag, "", f"{_IN_WORDS[flag]}. {_listed(names, rows)}")
+        Point(flag, "", f"{meanings[flag]}. {_listed(names, rows)}")
         for flag, names in flagged.items()
         if names
     )

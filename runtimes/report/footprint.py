@@ -13,7 +13,8 @@ from runtimes.rows import BenchRow
 
 COLD = (
     "Of a process that has done nothing else: importing the runtime's library, loading the artifact, and the first run, of "
-    "one sample. A person who opens an app waits for their sum."
+    "one sample. A person who opens an app waits for their sum. In a browser that runs already it is a page that begins, and "
+    "the files come from this machine."
 )
 DOWNLOADS = (
     "What a page fetches until its session is open, as the files are, uncompressed: a server that compresses sends less of "

@@ -26,6 +26,10 @@ SCOPES = (
     "host, and what to compare with a row of the CPU."
 )
 
+# What stands behind a bar.
+MARKS = {"~": "is doubtful: see its timing", "*": "ran on a device that software played"}
+_MARKED = {"stable": "", doubts.EMULATED: "*"}
+
 Cells = Callable[[Measured, str, Latency | None], str]
 
 
@@ -99,11 +103,11 @@ def _rate(one: Measured, scope: str, latency: Latency | None) -> str:
 
 
 def state(one: Measured, scope: str, latency: Latency | None) -> str:
-    """The outcome of a row that did not pass; of the others what played the device, the flags, or that it is stable."""
+    """The outcome of a row that did not pass; of the others that software played the device, the flags, or "stable"."""
     if one.outcome != "passed":
         return one.outcome
     if one.row.emulated:
-        return f"{one.row.device} played by {one.row.emulated}"
+        return doubts.EMULATED
     if latency is None:
         return units.NONE
     return ", ".join(latency.flags) or "stable"
@@ -130,9 +134,9 @@ def _plot(batch: int, rows: Sequence[Measured]) -> Iterator[Block]:
         if one.row.batch == batch
         for scope, latency in one.scopes
     ]
-    marked = any(figure.text.endswith("~") for figure in figures)
-    doubtful = " ~ is doubtful: see its timing." if marked else ""
-    note = f"p50 and its 95 % interval; the thin line ends at p90.{doubtful}"
+    marks = {figure.text.split()[-1] for figure in figures}
+    note = "p50 and its 95 % interval; the thin line ends at p90."
+    note += "".join(f" {mark} {meaning}." for mark, meaning in MARKS.items() if mark in marks)
     if chart := bars(f"Latency at batch {batch}", figures, unit="ms", note=note):
         yield chart
 
@@ -146,7 +150,7 @@ def _bar(one: Measured, scope: str, latency: Latency | None) -> Figure:
     words = (
         f"{units.milliseconds(latency.p50_s)} ms",
         units.half_width(latency.p50_s, interval),
-        "" if said == "stable" else "~" if one.outcome == "passed" and not one.row.emulated else said,
+        _MARKED.get(said, "~" if one.outcome == "passed" else said),
     )
     return Figure(
         name,

@@ -71,8 +71,8 @@ def test_what_software_plays_is_said_and_never_the_fastest(tmp_path: Path) -> No
     )
     markdown, html = page(tmp_path, ROW, webgl)
     name = "torch/torchscript/tfjs_browser/gpu/webgl"
-    assert table(markdown, "Batch 1")[0]["timing"] == "gpu played by SwiftShader"
-    assert "- emulated: software played a device that this machine does not have" in markdown
+    assert table(markdown, "Batch 1")[0]["timing"] == "emulated"
+    assert "- emulated: SwiftShader played a device that this machine does not have" in markdown
     assert "The fastest: at batch 1 `torch/torchscript/torchscript/cpu/torch` (" in markdown
     (fetched,) = table(markdown, "What a browser downloads")
     assert fetched == {
@@ -83,6 +83,7 @@ def test_what_software_plays_is_said_and_never_the_fastest(tmp_path: Path) -> No
         "browser": "chromium 156.0.1",
     }
     assert "Downloaded" in html
+    assert "* ran on a device that software played." in html
 
 
 def test_without_an_interval_rounds_say_how_sure_a_figure_is() -> None:
