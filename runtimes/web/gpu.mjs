@@ -24,6 +24,24 @@ function emulated(name) {
     return SOFTWARE.find(([pattern]) => pattern.test(name))?.[1] ?? '';
 }
 
+// Throw where the browser lacks the GPU of a backend; those without one pass.
+export async function requireGPU(backend) {
+    if (backend === 'webgl') {
+        const canvas = document.createElement('canvas');
+        if (!(canvas.getContext('webgl2') ?? canvas.getContext('webgl'))) {
+            throw new Error('the browser has no WebGL');
+        }
+    }
+    if (backend === 'webgpu') {
+        if (!navigator.gpu) {
+            throw new Error('the browser has no WebGPU');
+        }
+        if (!(await navigator.gpu.requestAdapter())) {
+            throw new Error('the browser has WebGPU, and no GPU for it');
+        }
+    }
+}
+
 // Whether WebGL can draw into textures of float32; where it cannot, the libraries compute in float16.
 export function drawsFloat32(gl) {
     return gl.getExtension('EXT_color_buffer_float') !== null;

@@ -3,19 +3,30 @@
 //   {"imports": {"@litertjs/wasm-utils": "PACKAGES/@litertjs/wasm-utils/dist/index.js"}}
 
 import { Failure, Session, takes } from './engine.mjs';
-import { describeWebGPU } from './gpu.mjs';
+import { describeWebGPU, requireGPU } from './gpu.mjs';
 
 const DTYPES = ['float32', 'int32', 'uint8'];
+
+// LiteRT.js does not say that a run failed: its outputs hold what they held before, and the console is told an ERROR.
+const errors = [];
+const tell = console.error;
+console.error = (...words) => {
+    if (String(words[0]).startsWith('ERROR:')) {
+        errors.push(words.join(' '));
+    }
+    tell.apply(console, words);
+};
 
 export async function load(backend, { packages, threads }) {
     const folder = new URL('@litertjs/core/', new URL(packages, document.baseURI));
     try {
+        await requireGPU(backend);
         const litert = await import(new URL('dist/index.js', folder).href);
         litert.unloadLiteRt(); // a page has one of its builds at a time
         const isThreaded = backend === 'wasm' && threads !== 1 && globalThis.crossOriginIsolated;
         const library = await litert.loadLiteRt(new URL('wasm/', folder).href, { threads: isThreaded });
         if (backend === 'webgpu' && !library.getWebGpuDevice()) {
-            throw new Error(litert.isWebGPUSupported() ? 'the browser gives no WebGPU device' : 'the browser has no WebGPU');
+            throw new Error('the browser gives no WebGPU device');
         }
         return new Engine(litert, library, backend, isThreaded ? threads : 1);
     } catch (error) {
@@ -49,13 +60,14 @@ class Engine {
         try {
             model = await this.#library.loadAndCompile(new URL(url, document.baseURI).href, options);
         } catch (error) {
-            throw new Failure('model', error);
+            throw new Failure('model', new Error([...errors.splice(0), error.message].join(' ')));
         }
         // LiteRT.js compiles a model for the CPU, in part or whole, where WebGPU lacks an operator of it.
         if (model.options.accelerator !== this.#backend || (this.#backend === 'webgpu' && !model.isFullyAccelerated)) {
             model.delete();
             throw new Failure('unavailable', new Error('WebGPU lacks an operator of this model, by LiteRT.js'));
         }
+        errors.length = 0;
         return new LitertSession(this.#litert, model, this.#backend);
     }
 
@@ -94,6 +106,10 @@ class LitertSession extends Session {
 
     async compute(inputs) {
         const found = await this.#model.run(inputs);
+        if (errors.length > 0) {
+            Object.values(found).forEach((tensor) => tensor.delete());
+            throw new Failure('run', new Error(errors.splice(0).join(' ')));
+        }
         return Promise.all(
             this.outputs.map(async ({ name, dtype }) => {
                 const tensor = found[name];

@@ -1,7 +1,7 @@
 // ONNX Runtime Web: the backends wasm, webgl and webgpu. See engine.mjs.
 
 import { Failure, Session, takes } from './engine.mjs';
-import { describeWebGL, describeWebGPU, drawsFloat32 } from './gpu.mjs';
+import { describeWebGL, describeWebGPU, drawsFloat32, requireGPU } from './gpu.mjs';
 
 // The builds of wasm and webgl have no other backend to fall back to. That of webgpu can compute nodes on the CPU, and
 // is told not to: it then refuses a model of which WebGPU cannot compute every node.
@@ -20,6 +20,7 @@ const IDENTITY = 'CAg6NwoQCgF4EgF5IghJZGVudGl0eRIBZ1oPCgF4EgoKCAgBEgQKAggBYg8KAX
 export async function load(backend, { packages, threads }) {
     const folder = new URL('onnxruntime-web/dist/', new URL(packages, document.baseURI));
     try {
+        await requireGPU(backend);
         const ort = await import(new URL(BUILDS[backend], folder).href);
         ort.env.wasm.wasmPaths = folder.href;
         ort.env.wasm.numThreads = backend === 'wasm' ? threads : 1;

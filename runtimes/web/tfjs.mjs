@@ -1,7 +1,7 @@
 // TF.js: the backends wasm, js (its name in TF.js is cpu), webgl and webgpu. See engine.mjs.
 
 import { Failure } from './engine.mjs';
-import { describeWebGL, describeWebGPU } from './gpu.mjs';
+import { describeWebGL, describeWebGPU, requireGPU } from './gpu.mjs';
 import { GraphSession } from './graph_session.mjs';
 
 const NAMES = { wasm: 'wasm', js: 'cpu', webgl: 'webgl', webgpu: 'webgpu' };
@@ -28,6 +28,7 @@ class Engine {
 
     // Only the backend that was asked for is fetched, so there is none to fall back to.
     async start(folder, threads) {
+        await requireGPU(this.#name);
         for (const part of ['core', 'converter', `backend-${this.#name}`]) {
             await runScript(new URL(`tfjs-${part}/dist/tf-${part}.es2017.min.js`, folder));
         }
@@ -74,7 +75,11 @@ class Engine {
     }
 
     describe() {
-        const said = `tf.getBackend() is ${this.#tf.getBackend()}`;
+        const found = this.#tf.getBackend();
+        if (found !== this.#name) {
+            throw new Failure('unavailable', new Error(`TF.js was asked for ${this.#name} and computes on ${found}`));
+        }
+        const said = `tf.getBackend() is ${found}`;
         if (this.#name === 'webgl' || this.#name === 'webgpu') {
             const backend = this.#tf.backend();
             const { name, emulated } =
