@@ -155,7 +155,10 @@ def _large(tf: Any, weight: Weight) -> Forward:
 
 
 def _activations(tf: Any, weight: Weight) -> Forward:
-    """Each after a convolution, a depthwise one and a dense layer; TF.js has kernels for some of them fused."""
+    """Each after a convolution, a depthwise one and a dense layer; TF.js has kernels for some of them fused.
+
+    The first and the last, a PReLU, also without a bias.
+    """
     k1, b1, k2, b2 = weight(3, 3, 3, 8), weight(8), weight(3, 3, 8, 8), weight(8)
     depthwise, b3 = weight(3, 3, 8, 1), weight(8)
     dense, bias, alpha = weight(8, 8), weight(8), weight(8)
@@ -167,18 +170,25 @@ def _activations(tf: Any, weight: Weight) -> Forward:
         tf.nn.tanh,
         tf.nn.sigmoid,
         lambda y: y * tf.nn.relu6(y + 3) / 6,
+        tf.nn.softplus,
         lambda y: tf.nn.relu(y) + -alpha * tf.nn.relu(-y),
     )
+
+    def by_depth(x: Any) -> Any:
+        return tf.nn.depthwise_conv2d(x, depthwise, (1, 1, 1, 1), "SAME")
 
     def forward(x: Any) -> tuple[Any, ...]:
         x = tf.nn.bias_add(tf.nn.conv2d(x, k1, 1, "SAME"), b1)
         for activation in each:
             x = activation(tf.nn.bias_add(tf.nn.conv2d(x, k2, 1, "SAME"), b2))
-            x = tf.nn.depthwise_conv2d(x, depthwise, (1, 1, 1, 1), "SAME")
-            x = activation(tf.nn.bias_add(x, b3))
+            x = activation(tf.nn.bias_add(by_depth(x), b3))
+        for activation in each[::8]:
+            x = activation(by_depth(activation(tf.nn.conv2d(x, k2, 1, "SAME"))))
         x = tf.reduce_mean(x, (1, 2))
         for activation in each:
             x = activation(tf.nn.bias_add(x @ dense, bias))
+        for activation in each[::8]:
+            x = activation(x @ dense)
         return (x,)
 
     return forward

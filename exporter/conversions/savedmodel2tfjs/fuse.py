@@ -41,7 +41,12 @@ def wrongly_fused(node: Any) -> str:
     for contraction, name in CONTRACTIONS.items():
         if node.op == name:
             fused = [part.decode() for part in node.attr["fused_ops"].list.s]
-            if fused[:1] != ["BiasAdd"] or not {*fused[1:]} <= {*ACTIVATIONS[contraction]} or len(fused) > 2:
+            first, *rest = fused or [""]
+            if (
+                first not in ("BiasAdd", "NoOp")
+                or len(rest) > 1
+                or not {*rest} <= {*ACTIVATIONS[contraction]}
+            ):
                 return f"{node.op}[{'+'.join(fused)}]"
     return ""
 
@@ -64,33 +69,36 @@ def _fuse_contractions(graph_def: Any, outputs: Collection[str]) -> None:
         return len(by_name[slopes].attr["value"].tensor.tensor_shape.dim) == 1
 
     for node in graph_def.node:
-        # The kernel on WebAssembly adds the bias wrongly to the product of a turned matrix.
-        turned = any(name in node.attr and node.attr[name].b for name in ("transpose_a", "transpose_b"))
-        bias = next_node(node, "BiasAdd") if node.op in CONTRACTIONS and not turned else None
-        if bias is None or bias.attr["data_format"].s not in (b"", b"NHWC"):
+        if node.op not in CONTRACTIONS or _is_turned(node):
             continue
-        activation = next_node(bias, *ACTIVATIONS[node.op])
-        if (
-            activation is not None
-            and activation.op == "Prelu"
-            and not one_for_each_channel(activation.input[1])
-        ):
-            activation = None
-        _become_fused(bias if activation is None else activation, node, bias, activation)
+        bias = next_node(node, "BiasAdd")
+        if bias is not None and bias.attr["data_format"].s not in (b"", b"NHWC"):
+            continue
+        activation = next_node(node if bias is None else bias, *ACTIVATIONS[node.op])
+        if activation is not None and activation.op == "Prelu":
+            # TF.js takes the slopes of a dense layer without a bias for its bias.
+            is_read = bias is not None or node.op != "MatMul"
+            activation = activation if is_read and one_for_each_channel(activation.input[1]) else None
+        if bias is not None or activation is not None:
+            _become_fused(node, bias, activation)
 
 
-def _become_fused(last: Any, contraction: Any, bias: Any, activation: Any) -> None:
-    """Turn ``last`` into all three; ``activation`` may be None. The others are left without a reader."""
-    chain = [bias] if activation is None else [bias, activation]
-    arguments = [bias.input[1]]
-    alpha = None
-    if activation is not None and activation.op == "Prelu":
-        arguments.append(activation.input[1])
-    elif activation is not None and activation.op == "LeakyRelu":
-        alpha = activation.attr["alpha"].f
-    names = [node.op.encode() for node in chain]
-    controls = dict.fromkeys(name for node in (contraction, *chain) for name in node.input if name[0] == "^")
+def _is_turned(node: Any) -> bool:
+    """Whether it multiplies a transposed matrix: the kernel on WebAssembly then adds the bias wrongly."""
+    return any(name in node.attr and node.attr[name].b for name in ("transpose_a", "transpose_b"))
+
+
+def _become_fused(contraction: Any, bias: Any, activation: Any) -> None:
+    """Turn the last of the three into all; one of the others may be None. What it was made of is left without a reader."""
+    parts = [node for node in (bias, activation) if node is not None]
+    last = parts[-1]
+    names = [b"NoOp" if bias is None else b"BiasAdd"]
+    if activation is not None:
+        names.append(activation.op.encode())
+    arguments = [node.input[1] for node in parts if node.op in ("BiasAdd", "Prelu")]
+    slope = activation.attr["alpha"].f if activation is not None and activation.op == "LeakyRelu" else None
     inputs = [name for name in contraction.input if name[0] != "^"]
+    controls = dict.fromkeys(name for node in (contraction, *parts) for name in node.input if name[0] == "^")
     last.op = CONTRACTIONS[contraction.op]
     last.input[:] = [*inputs, *arguments, *controls]
     last.attr.clear()
@@ -98,8 +106,8 @@ def _become_fused(last: Any, contraction: Any, bias: Any, activation: Any) -> No
         last.attr[name].CopyFrom(value)
     last.attr["fused_ops"].list.s.extend(names)
     last.attr["num_args"].i = len(arguments)
-    if alpha is not None:
-        last.attr["leakyrelu_alpha"].f = alpha
+    if slope is not None:
+        last.attr["leakyrelu_alpha"].f = slope
 
 
 def _fuse_prelu(graph_def: Any, outputs: Collection[str]) -> None:

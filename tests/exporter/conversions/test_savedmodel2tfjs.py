@@ -179,7 +179,12 @@ def test_all_that_tfjs_has_kernels_for_is_fused(models: Models) -> None:
             for contraction, fused in fuse.CONTRACTIONS.items()
             for activation in fuse.ACTIVATIONS[contraction]
         ),
+        *((fused, "NoOp", "Relu") for fused in fuse.CONTRACTIONS.values()),
+        *((fuse.CONTRACTIONS[images], "NoOp", "Prelu") for images in ("Conv2D", "DepthwiseConv2dNative")),
     }
+    assert (
+        tfjs.inspect(models.converted("activations")).ops["Prelu"] == 1
+    )  # after a dense layer without a bias
 
 
 def test_operators_that_tfjs_lacks_are_refused_by_name(models: Models, tmp_path: Path) -> None:
