@@ -11,10 +11,10 @@ from runtimes.doubts import Doubt
 from runtimes.process import at_rest, cpu_seconds
 
 # The share of one core that all that wait may use together, while one is measured; and what each browser among them may
-# use besides. Its dozen processes are never quite at rest: Chromium takes 0.2 % of a core in its first half a minute, and
+# use besides. Its dozen processes are never quite at rest: Chromium takes 0.3 % of a core in its first half a minute, and
 # 0.05 % later.
 ALLOWED = 0.01
-BROWSER_ALLOWED = 0.002
+BROWSER_ALLOWED = 0.003
 # How long threads that wait for the next run may go on spinning before others are measured beside them, and between
 # two looks at them.
 SETTLE_S = 0.25
