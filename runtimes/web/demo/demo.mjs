@@ -1,23 +1,19 @@
 // The demo page: one image, every web runtime of the bundle.
 //
-// demo.json beside the page says what there is (runtimes/demo.py writes it). Runtimes load one after another; those that
-// are ready answer in turn, and are timed in turn once nobody draws and nothing loads, so that none disturbs another.
-//
-// For tests, <html> has data-state: "loading" (runtimes), "ready" (no image yet), "running", "answered" (every runtime that
-// runs has answered the present image and was timed on it); and data-agree. window.demoState() has everything.
+// demo.json beside the page says what there is (runtimes/demo/description.py). For tests, <html> has data-state (see Turns)
+// and data-agree, every card has its runtime, backend, state and answer as data, and window.demoState() has everything.
 
 import { completed, modelPixels } from '../preprocess.mjs';
 import { conclude, distances, isClassifier, largest } from './answer.mjs';
+import { listenForFiles } from './arrivals.mjs';
 import { Card, make } from './card.mjs';
 import { inkImage, inkStyle } from './ink.mjs';
 import { Pad } from './pad.mjs';
 import { asImageData, readPicture } from './pictures.mjs';
-import { Downloads, nextFrame, nextTask, Runtime } from './runtime.mjs';
+import { Downloads, nextFrame, Runtime } from './runtime.mjs';
+import { Turns } from './turns.mjs';
 
-// While a pen moves, answers are this far apart, so that the line keeps up with it.
-const DRAWING_MS = 90;
-// So long after the last change runtimes are timed.
-const QUIET_MS = 350;
+// Two rows of buttons.
 const SAMPLES = 10;
 const FRAMEWORKS = { torch: 'PyTorch', keras: 'Keras', onnx: 'ONNX', tensorflow: 'TensorFlow' };
 
@@ -37,14 +33,12 @@ const count = demo.labels?.length || demo.output.shape.slice(1).reduce((product,
 const model = { labels: demo.labels ?? [], classifies, count };
 const cards = runtimes.map((runtime) => new Card(runtime, model, (backend) => choose(runtime, backend)));
 const pad = new Pad(part('pad'), { changed: takeInk, said: say });
+const turns = new Turns(runtimes, { isDrawing: () => pad.isPressed, changed: update });
 
-// What is asked: {pixels, operations, sample, kind}, or null; `serial` counts its changes.
-let image = null;
-let serial = 0;
-let changedAt = 0;
+// How the data's digits are drawn, once the samples are here.
 let style;
-let isRunning = false;
-let isLoading = false;
+let isUpdateDue = false;
+let lastConclusion = null;
 let lastSaid = '';
 
 async function fetchJson(url) {
@@ -69,19 +63,18 @@ function grouped(entries) {
 
 // --- what is asked ---
 
-function ask(asked) {
-    image = asked;
-    serial += 1;
-    changedAt = performance.now();
-    showSeen();
+function ask(image) {
+    turns.ask(image);
+    root.dataset.state = turns.state;
+    showSeen(image);
+    complain('');
     for (const button of part('samples').children) {
-        button.setAttribute('aria-pressed', String(asked?.sample?.button === button));
+        button.setAttribute('aria-pressed', String(image?.sample?.button === button));
     }
-    part('invite').hidden = asked !== null || !pad.isEmpty;
-    part('clear').disabled = asked === null;
+    part('invite').hidden = image !== null || !pad.isEmpty;
+    part('clear').disabled = image === null;
     part('undo').disabled = pad.isEmpty;
     update();
-    answerAll();
 }
 
 function takeInk() {
@@ -103,13 +96,12 @@ async function takeFile(file) {
         }
         pad.show(await createImageBitmap(asImageData(pixels)));
         ask({ pixels, operations, kind: 'picture' });
-        complain('');
     } catch (error) {
         complain(error.message);
     }
 }
 
-function showSeen() {
+function showSeen(image) {
     const canvas = part('seen');
     const context = canvas.getContext('2d');
     if (image === null) {
@@ -121,65 +113,12 @@ function showSeen() {
     context.putImageData(asImageData(modelPixels(image.pixels, demo.input, image.operations), isBGR), 0, 0);
 }
 
-// --- who answers ---
-
-async function loadAll() {
-    if (isLoading) {
-        return;
-    }
-    isLoading = true;
-    for (let next; (next = runtimes.find(({ state }) => state === 'waiting')); ) {
-        await next.load();
-        answerAll();
-    }
-    isLoading = false;
-    update();
-    answerAll();
-}
-
 function choose(runtime, backend) {
     runtime.choose(backend);
-    loadAll();
+    turns.load();
 }
-
-// Until every runtime that runs has answered the latest image and was timed on it.
-async function answerAll() {
-    if (isRunning) {
-        return;
-    }
-    isRunning = true;
-    for (;;) {
-        const behind = image && runtimes.find((runtime) => runtime.isLive && runtime.answered !== serial);
-        const untimed = image && !isLoading && runtimes.find((runtime) => runtime.isLive && runtime.measured !== serial);
-        if (behind) {
-            await behind.answer(image, serial);
-            await (pad.isPressed ? pause() : nextTask());
-        } else if (untimed && isQuiet()) {
-            const timed = serial;
-            await untimed.measure(image, timed, () => timed === serial && !pad.isPressed);
-        } else if (untimed) {
-            await new Promise((resolve) => setTimeout(resolve, 50));
-        } else {
-            break;
-        }
-    }
-    isRunning = false;
-    update();
-}
-
-// When the last of them has answered a moving pen.
-async function pause() {
-    if (runtimes.every((runtime) => !runtime.isLive || runtime.answered === serial)) {
-        await new Promise((resolve) => setTimeout(resolve, DRAWING_MS));
-    }
-    await nextFrame();
-}
-
-const isQuiet = () => !pad.isPressed && performance.now() - changedAt > QUIET_MS;
 
 // --- what is shown ---
-
-let isUpdateDue = false;
 
 // Once a frame, however much has changed.
 function update() {
@@ -194,44 +133,31 @@ function update() {
 
 function show() {
     const { headline, rest, detail, agree, odd } = conclusion();
-    cards.forEach((card, i) => card.update(image !== null, odd.includes(runtimes[i].title)));
+    cards.forEach((card, i) => card.update(turns.image !== null, odd.includes(runtimes[i].title)));
     part('headline').textContent = headline;
     part('rest').textContent = rest;
     part('detail').textContent = detail;
     part('verdict').className = agree === null ? '' : agree ? 'agree' : 'differ';
-    root.dataset.state = state();
+    root.dataset.state = turns.state;
     root.dataset.agree = agree === null ? '' : String(agree);
     if (root.dataset.state === 'answered' || root.dataset.state === 'ready') {
         say([`${headline}.`, rest, detail].filter(Boolean).join(' '));
     }
 }
 
-function state() {
-    const live = runtimes.filter(({ isLive }) => isLive);
-    if (isLoading || runtimes.some(({ isSettled }) => !isSettled)) {
-        return 'loading';
-    }
-    if (image === null) {
-        return 'ready';
-    }
-    return live.every((runtime) => runtime.answered === serial && runtime.measured === serial) ? 'answered' : 'running';
-}
-
-let lastConclusion = null;
-
 // What all say of the present image; while some have not answered it yet, what was said before.
 function conclusion() {
     const live = runtimes.filter(({ isLive }) => isLive);
     const absent = runtimes.filter(({ isSettled, isLive }) => isSettled && !isLive).map(({ title }) => title);
-    if (image === null || (live.length === 0 && runtimes.some(({ isSettled }) => !isSettled))) {
+    if (turns.image === null || (live.length === 0 && runtimes.some(({ isSettled }) => !isSettled))) {
         lastConclusion = null;
         return { rest: '', ...invitation(live.length, absent), agree: null, odd: [] };
     }
-    if (live.some((runtime) => runtime.answered !== serial)) {
+    if (live.some((runtime) => runtime.answered !== turns.serial)) {
         return lastConclusion ?? { headline: 'Reading …', rest: '', detail: '', agree: null, odd: [] };
     }
     const answers = live.map(({ title, values }) => ({ title, values, label: classifies ? labelOf(largest(values, 1)[0]) : '' }));
-    const sample = image.sample;
+    const { sample } = turns.image;
     const apart = distances(answers.map(({ values }) => values), sample?.y, source, classifies ? 'Probabilities' : 'Numbers');
     const label = sample?.label ? `Labelled ${sample.label}. ` : '';
     lastConclusion = { ...conclude(answers, absent, classifies), detail: label + apart };
@@ -240,9 +166,11 @@ function conclusion() {
 
 const labelOf = (k) => model.labels[k] ?? `class ${k}`;
 
+const isOfDigits = () => model.labels.length > 0 && model.labels.every((label) => /^\d$/.test(label));
+
 function invitation(ready, absent) {
     const waiting = runtimes.length - ready - absent.length;
-    const headline = demo.drawable ? `Draw ${model.labels.every((label) => /^\d$/.test(label)) ? 'a digit' : 'something'}` : 'Choose an image';
+    const headline = demo.drawable ? `Draw ${isOfDigits() ? 'a digit' : 'something'}` : 'Choose an image';
     if (waiting) {
         return { headline, detail: `${ready} of ${runtimes.length} runtimes ready; ${waiting === 1 ? 'one is' : `${waiting} are`} loading.` };
     }
@@ -267,55 +195,28 @@ function complain(text) {
 
 // --- the page ---
 
-// One after another, so that they stand in their order; each is fetched once, for the button and for the model.
+// Those that came; a sample that is not there has no button.
 async function addSamples() {
-    for (const sample of (demo.samples ?? []).slice(0, SAMPLES)) {
-        const canvas = make('canvas', { width, height });
-        const button = make('button', { type: 'button', title: sample.label ? `A sample labelled ${sample.label}` : 'A sample' }, canvas);
-        button.setAttribute('aria-label', button.title);
-        button.setAttribute('aria-pressed', 'false');
-        part('samples').append(button);
-        try {
-            const pixels = await readPicture(await (await fetch(new URL(sample.image, document.baseURI))).blob());
-            canvas.getContext('2d').putImageData(asImageData(pixels), 0, 0);
-            const known = { ...sample, pixels, picture: canvas, button };
-            button.addEventListener('click', () => takeSample(known));
-            samples.push(known);
-        } catch {
-            button.remove();
-        }
-    }
+    const known = await Promise.all((demo.samples ?? []).slice(0, SAMPLES).map(addSample));
+    return known.filter((sample) => sample !== null);
 }
 
-const samples = [];
-
-function takeImages() {
-    const chooser = part('file');
-    part('open').addEventListener('click', () => chooser.click());
-    chooser.addEventListener('change', () => {
-        if (chooser.files.length) {
-            takeFile(chooser.files[0]);
-        }
-        chooser.value = '';
-    });
-    document.addEventListener('paste', ({ clipboardData }) => {
-        const file = [...clipboardData.files].find(({ type }) => type.startsWith('image/'));
-        if (file) {
-            takeFile(file);
-        }
-    });
-    document.addEventListener('dragover', (event) => {
-        event.preventDefault();
-        root.classList.add('dragging');
-    });
-    document.addEventListener('dragleave', ({ relatedTarget }) => root.classList.toggle('dragging', relatedTarget !== null));
-    document.addEventListener('drop', (event) => {
-        event.preventDefault();
-        root.classList.remove('dragging');
-        if (event.dataTransfer.files.length) {
-            takeFile(event.dataTransfer.files[0]);
-        }
-    });
+// Fetched once, for the button and for the model.
+async function addSample(sample) {
+    const picture = make('canvas', { width, height });
+    const button = make('button', { type: 'button', title: sample.label ? `A sample labelled ${sample.label}` : 'A sample' }, picture);
+    button.setAttribute('aria-label', button.title);
+    button.setAttribute('aria-pressed', 'false');
+    part('samples').append(button);
+    try {
+        const pixels = await readPicture(await (await fetch(new URL(sample.image, document.baseURI))).blob());
+        picture.getContext('2d').putImageData(asImageData(pixels), 0, 0);
+        button.addEventListener('click', () => takeSample({ ...sample, pixels, picture, button }));
+        return { pixels };
+    } catch {
+        button.remove();
+        return null;
+    }
 }
 
 function layOut() {
@@ -344,13 +245,13 @@ function layOut() {
         part('pad').setAttribute('aria-label', 'The image');
         part('pad').addEventListener('click', () => part('file').click());
     }
-    takeImages();
+    listenForFiles({ opener: part('open'), input: part('file'), take: takeFile });
 }
 
 window.demoState = () => ({
     ...conclusion(),
-    state: state(),
-    input: image && { kind: image.kind, serial },
+    state: turns.state,
+    input: turns.image && { kind: turns.image.kind, serial: turns.serial },
     runtimes: runtimes.map((runtime) => {
         const top1 = runtime.values && classifies ? largest(runtime.values, 1)[0] : null;
         return {
@@ -364,6 +265,6 @@ window.demoState = () => ({
 
 layOut();
 update();
-await addSamples();
+turns.load();
+const samples = await addSamples();
 style = demo.drawable ? inkStyle(samples.map(({ pixels }) => modelPixels(pixels, demo.input, ofSample))) : undefined;
-loadAll();

@@ -19,6 +19,7 @@ export class Pad {
     #cursor = { x: 0.5, y: 0.5 };
     #penDown = false;
     #isDue = false;
+    #hasGrown = false;
     #byKeys = true;
 
     // `changed` is called after every change of the ink, `said` with what a person who sees no pen has to know.
@@ -164,12 +165,15 @@ export class Pad {
         this.#update();
     }
 
+    // A line that grows is told of once a frame.
     #extend(point) {
         this.strokes.at(-1).push(point);
-        this.#update();
+        this.#hasGrown = true;
+        this.#redraw();
     }
 
     #update() {
+        this.#hasGrown = false;
         this.#redraw();
         this.#changed();
     }
@@ -189,6 +193,10 @@ export class Pad {
             requestAnimationFrame(() => {
                 this.#isDue = false;
                 this.#draw();
+                if (this.#hasGrown) {
+                    this.#hasGrown = false;
+                    this.#changed();
+                }
             });
         }
     }

@@ -146,6 +146,72 @@ def test_a_dot_is_ink_and_an_empty_pad_is_none() -> None:
     assert np.count_nonzero(dot) <= 16
 
 
+TURNS = """
+import { Turns } from './demo/turns.mjs';
+
+// Three runtimes that only note what is asked of them, and how many are at work at once.
+const log = [];
+let busy = 0;
+async function work(what) {
+    log.push([what, ++busy]);
+    await new Promise((resolve) => setTimeout(resolve, 5));
+    busy -= 1;
+}
+class Noted {
+    state = 'waiting';
+    answered = 0;
+    measured = 0;
+    constructor(name) { this.name = name; }
+    get isLive() { return this.state === 'ready'; }
+    get isSettled() { return this.state !== 'waiting'; }
+    async load() {
+        await work(`load ${this.name}`);
+        this.state = this.name === 'b' ? 'failed' : 'ready';
+    }
+    async answer(image, serial) {
+        await work(`${this.name} ${image}`);
+        this.answered = serial;
+    }
+    async measure(image, serial, isWanted) {
+        await work(`time ${this.name} ${image}`);
+        this.measured = isWanted() ? serial : this.measured;
+    }
+}
+const until = async (turns, state) => {
+    while (turns.state !== state) {
+        await new Promise((resolve) => setTimeout(resolve, 5));
+    }
+};
+const main = async () => {
+    let isDrawing = false;
+    const turns = new Turns(['a', 'b', 'c'].map((name) => new Noted(name)), { isDrawing: () => isDrawing, changed() {} });
+    const states = [turns.state];
+    await turns.load();
+    states.push(turns.state);
+    isDrawing = true;
+    globalThis.requestAnimationFrame = setImmediate;
+    turns.ask('one');
+    states.push(turns.state);
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    isDrawing = false;
+    turns.ask('two');
+    await until(turns, 'answered');
+    return { states, log: log.map(([what]) => what), most: Math.max(...log.map(([, busy]) => busy)) };
+};
+"""
+
+
+def test_one_runtime_works_at_a_time_and_none_is_timed_while_somebody_draws() -> None:
+    found = run_javascript(TURNS, None)
+    assert found["states"] == ["loading", "ready", "running"]
+    assert found["log"] == [
+        *("load a", "load b", "load c"),
+        *("a one", "c one"),
+        *("a two", "c two", "time a two", "time c two"),
+    ]
+    assert found["most"] == 1
+
+
 class Page(HTMLParser):
     """The ids, links and inline scripts of index.html."""
 
