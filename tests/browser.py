@@ -20,8 +20,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from runtimes.browser.find import INSTALL, find_browser
-from runtimes.browser.launch import command
+from runtimes.browser.find import Browser, browsers, check
+from runtimes.browser.launch import command, environment
 
 # Name, code, number and text of the keys that tests press.
 KEYS = {
@@ -42,21 +42,26 @@ PATIENCE_S = 90.0
 Point = tuple[float, float]
 
 
+def find_chromium() -> Browser | None:
+    """The first browser that speaks the protocol, or the one that FWEXPORT_BROWSER names if it does."""
+    return next((found for found in browsers() if found.family == "chromium"), None)
+
+
 def no_browser() -> str | None:
     """Why the tests of pages cannot run here, or None."""
-    found = find_browser()
-    if found is None:
-        return f"no browser is here: make test-browser, or {INSTALL}"
-    if found.family != "chromium":
-        return f"{found.name} does not speak the DevTools protocol over a pipe: name a Chromium in FWEXPORT_BROWSER"
-    return None
+    if find_chromium() is not None:
+        return None
+    return (
+        check()
+        or "no Chromium, Chrome or Edge is here, which tests can drive: make test-browser, or install one"
+    )
 
 
 class Chromium:
     """A browser with an empty profile below ``folder``, where its log is too. Closing it ends all its processes."""
 
     def __init__(self, folder: Path) -> None:
-        found = find_browser()
+        found = find_chromium()
         assert found is not None
         *words, page = command(found, folder / "profile", "about:blank")
         words += ["--hide-scrollbars", "--remote-debugging-pipe", page]
@@ -68,7 +73,7 @@ class Chromium:
         self._pid = os.posix_spawn(
             words[0],
             words,
-            os.environ,
+            environment(folder, os.environ),
             file_actions=[
                 (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
                 (os.POSIX_SPAWN_DUP2, log, 1),

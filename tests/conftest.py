@@ -21,10 +21,13 @@ FORMATS = ("keras", "onnx", "savedmodel", "tfjs", "tflite", "torchscript")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What takes a page or the browser is marked as what starts one."""
-    for item in items:
-        if "chromium" in getattr(item, "fixturenames", ()):
-            item.add_marker("browser")
+    """What takes a page is marked as what starts a browser, and skipped where there is none: before anything is built."""
+    taking = [item for item in items if "chromium" in getattr(item, "fixturenames", ())]
+    reason = no_browser() if taking else None
+    for item in taking:
+        item.add_marker("browser")
+        if reason is not None:
+            item.add_marker(pytest.mark.skip(reason=reason))
 
 
 def fwexport(*arguments: object, cwd: Path | None = None, **env: str) -> subprocess.CompletedProcess[str]:
@@ -69,9 +72,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sshd]:
 
 @pytest.fixture(scope="session")
 def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chromium]:
-    """A browser."""
-    if (reason := no_browser()) is not None:
-        pytest.skip(reason)
+    """A browser, which all tests of pages share."""
     browser = Chromium(tmp_path_factory.mktemp("chromium"))
     try:
         yield browser

@@ -102,7 +102,8 @@ class PageServer:
 
         The other end of a tunnel has another port. A server for other machines has any name that they call it by.
         """
-        return self.host != LOCAL or (host or "").rpartition(":")[0] in (LOCAL, "localhost")
+        local = (LOCAL, "localhost")
+        return self.host not in local or (host or "").partition(":")[0] in local
 
     def close(self) -> None:
         """Serve no more; pages that wait are cut off."""
