@@ -5,6 +5,7 @@ The protocol is in the header of ``web/page_session.mjs``.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import queue
 import signal
@@ -70,7 +71,9 @@ class BrowserProcess:
         try:
             self._watch(self.launched.process.pid)
             self._answer("its start", start_s)
-            for pid in self._pids(_PAGES[self.browser.family]):
+            # The newest: the first that a browser starts for a page is not isolated, and gives way to another.
+            self._page = tuple(self._processes(_PAGES[self.browser.family]))[-1:]
+            for pid in self._page:
                 self._watch(pid)
         except BaseException:
             self.close()
@@ -84,7 +87,7 @@ class BrowserProcess:
     @property
     def pids(self) -> tuple[int, ...]:
         """The processes that compute: the page's, and the one that talks to the GPU, where that is another."""
-        return self._pids(_PAGES[self.browser.family] | _GPU)
+        return (*self._page, *self._processes(_GPU))
 
     @property
     def downloaded_bytes(self) -> int:
@@ -117,9 +120,15 @@ class BrowserProcess:
         self.server.close()
         self._requests.put([])
 
-    def _pids(self, kinds: set[str]) -> tuple[int, ...]:
-        told = {process.pid: _told(process) for process in self.launched.descendants()}
-        return tuple(pid for pid, words in told.items() if words & kinds and _SURFACE not in words)
+    def _processes(self, kinds: set[str]) -> list[int]:
+        """Their pids, in the order in which they were started."""
+        found = []
+        for process in self.launched.descendants():
+            with contextlib.suppress(psutil.Error):  # it has ended
+                words = {process.name(), *process.cmdline()}
+                if words & kinds and _SURFACE not in words:
+                    found.append((process.create_time(), process.pid))
+        return [pid for _, pid in sorted(found)]
 
     def _next(self, body: bytes) -> list[bytes]:
         """Takes the page's answer, empty at first, and gives it the next request."""
@@ -160,11 +169,3 @@ class BrowserProcess:
             f"{self.browser.name} {self.version} {how}, in {do}."
             + (f" Its last words: {words}" if words else "")
         )
-
-
-def _told(process: psutil.Process) -> set[str]:
-    """Its name and what is on its command line."""
-    try:
-        return {process.name(), *process.cmdline()}
-    except psutil.Error:  # it has ended
-        return set()
