@@ -88,6 +88,7 @@ def run(job: Job, steps: Steps) -> Done:
             stage.say(note)
         stage.expect(sum(len(cells(open_bundle(target), browser=job.browser)) for target in whole))
         for target in whole:
+            pool.next_bundle()
             found = verify(
                 target, VerifyOptions(browser=job.browser), pool, lambda row: stage.step(_name(row))
             )

@@ -5,6 +5,7 @@ A cell is what a row is about: an artifact of a bundle, in a runtime, on a devic
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -175,19 +176,36 @@ class Live:
 
 
 class Pool:
-    """The live sessions of a run. Leaving it ends them all."""
+    """The live sessions of a run. Leaving it ends them all.
+
+    One bundle follows another with ``next_bundle``: the libraries that a child has imported serve the next cell of its kind.
+    """
 
     def __init__(self, timeout_s: float = TIMEOUT_S) -> None:
         self._timeout_s = timeout_s
         self._live: dict[tuple[Cell, int | None], Live] = {}
+        self._idle: dict[tuple[str, str, str], Worker] = {}
         self._one_thread: Worker | None = None
 
     def session(self, cell: Cell, threads: int | None = None) -> Live:
         """The session of this cell, started on the first call. It may still be loading."""
         key = (cell, threads)
         if key not in self._live:
-            self._live[key] = Live(cell, threads, self._timeout_s)
+            self._live[key] = Live(cell, threads, self._timeout_s, self._idle.pop(_kind(cell), None))
         return self._live[key]
+
+    def next_bundle(self) -> None:
+        """Close the sessions, and keep the children that still answer."""
+        while self._live:
+            (cell, _), live = self._live.popitem()
+            try:
+                with contextlib.suppress(FwexportError):
+                    _ = live.opened  # a cell that nobody asked may still be loading
+                live.worker.call(session_child.close_sessions)
+            except FwexportError:
+                live.worker.close()
+            else:
+                self._idle[_kind(cell)] = live.worker
 
     def one_thread(self, cell: Cell) -> Worker:
         """A child in which this cell can be opened once more, on one thread.
@@ -221,6 +239,8 @@ class Pool:
             self._one_thread = None
         while self._live:
             self._live.popitem()[1].worker.close()
+        while self._idle:
+            self._idle.popitem()[1].close()
 
     def __enter__(self) -> Self:
         return self
@@ -229,3 +249,8 @@ class Pool:
         self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _kind(cell: Cell) -> tuple[str, str, str]:
+    """Cells of one kind may follow each other in a child: it has their library and their environment."""
+    return cell.runtime, cell.device, cell.backend

@@ -1,4 +1,4 @@
-"""What runs inside the child process of one session: open an artifact and run it. One child, one session."""
+"""What runs inside the child process of one session: open an artifact and run it. One child, one session at a time."""
 
 from __future__ import annotations
 
@@ -101,6 +101,13 @@ def open_session(
 def session() -> Session:
     """The session that is open in this process."""
     return _open[-1]
+
+
+def close_sessions() -> None:
+    """Let go of every session that is open in this process."""
+    while _open:
+        _open.pop().close()
+    gc.collect()  # a model is a web of cycles
 
 
 def first_run(feeds: dict[str, Array]) -> float:

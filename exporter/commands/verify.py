@@ -104,14 +104,15 @@ def _bundles(
     bundles = find_bundles(folder)
     if note := left_out(bundles, formats, runtimes, browser):
         stage.say(note)
-    for bundle in bundles:
-        place = out and (out / bundle.folder.name if bundle.folder != folder else out)
-        with Pool() as pool:
+    with Pool() as pool:
+        for bundle in bundles:
+            pool.next_bundle()
+            place = out and (out / bundle.folder.name if bundle.folder != folder else out)
             chosen = VerifyOptions(devices, formats, runtimes, browser, place)
             found = verify(bundle.folder, chosen, pool, lambda row: stage.step(_name(row)))
             if explain:
                 found = explain_saved(bundle, found, place or bundle.folder, pool)
-        results[bundle.folder.resolve().name] = found
+            results[bundle.folder.resolve().name] = found
     if out is None:
         agreement(folder)
     return results

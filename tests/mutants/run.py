@@ -30,7 +30,7 @@ from runtimes.bundle import Bundle
 from runtimes.client import Worker
 from runtimes.errors import FwexportError
 from runtimes.machine import versions_of
-from runtimes.pool import Cell, Live, cells
+from runtimes.pool import Cell, Live, Pool, cells
 from runtimes.reference import REFERENCE, open_reference
 from runtimes.verify import judge_cells
 from tests.mutants import runtime_faults
@@ -58,7 +58,6 @@ from tests.mutants.rows import (
 from tests.zoo.registry import FAST, MODELS
 from tests.zoo.rows import COLUMNS, column_of
 from tests.zoo.run import DISTRIBUTIONS, Zoo
-from tests.zoo.sessions import SharedPool
 
 RESULTS = "mutants.json"
 # What the search for a cause may take in a row, where there is one to be found.
@@ -69,7 +68,7 @@ Item = TypeVar("Item")
 Made = TypeVar("Made")
 
 
-class FaultyPool(SharedPool):
+class FaultyPool(Pool):
     """Sessions with a fault of the runtime, where one is set, in the children that clean sessions share."""
 
     fault = ""
@@ -101,7 +100,7 @@ class FaultyPool(SharedPool):
         """The next session of this kind is opened in a child whose driver claims every device; there is none."""
         worker = Worker({"KERAS_BACKEND": "tensorflow", "CUDA_VISIBLE_DEVICES": "-1"})
         worker.call(runtime_faults.claim, cell.runtime)
-        self._idle[cell.runtime, cell.backend] = worker
+        self._idle[cell.runtime, cell.device, cell.backend] = worker
 
 
 class Mutants:

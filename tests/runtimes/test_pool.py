@@ -10,8 +10,11 @@ import pytest
 from runtimes.adapters import fake
 from runtimes.bundle import Artifact, Bundle, format_of, open_bundle
 from runtimes.errors import UsageError
-from runtimes.pool import cells
-from tests.fake_bundle import IMAGE, LOGITS, fake_bundle
+from runtimes.pool import Pool, cells
+from runtimes.verify import VerifyOptions, verify
+from tests.fake_bundle import IMAGE, LOGITS, fake_bundle, fake_runtime
+
+__all__ = ["fake_runtime"]
 
 ONE = replace(IMAGE, shape=(1, *IMAGE.shape[1:]))
 
@@ -77,3 +80,20 @@ def test_an_artifact_is_found_by_its_name(tmp_path: Path) -> None:
     assert manifest.artifact("fake-batch1") is BATCH1
     assert list(manifest.checksums) == ["fake-batch1", "fake"]
     assert [format_of(name) for name in manifest.checksums] == ["fake", "fake"]
+
+
+@pytest.mark.usefixtures("fake_runtime")
+def test_a_child_serves_bundle_after_bundle_until_it_dies(tmp_path: Path) -> None:
+    folders = {does: fake_bundle(tmp_path / f"bundle-{does}", does=does) for does in ("", "batch", "crash")}
+    seen = []
+    with Pool() as pool:
+        for does in ("", "batch", "crash", ""):
+            [row] = verify(folders[does], VerifyOptions(), pool).rows
+            worker = pool.session(cells(open_bundle(folders[does]))[0]).worker
+            seen.append((row.outcome, worker.pid))
+            pool.next_bundle()
+            assert worker.alive == (does != "crash")
+    assert [outcome for outcome, _ in seen] == ["passed", "mismatch", "crashed", "passed"]
+    first, second, third, last = (pid for _, pid in seen)
+    assert first == second == third != last
+    assert not worker.alive

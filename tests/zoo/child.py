@@ -16,7 +16,6 @@ import numpy as np
 
 from exporter import samples
 from exporter.sources import torch_code
-from runtimes import session_child
 from runtimes.bundle import ModelSpec, TensorSpec
 from tests.zoo.registry import Model
 
@@ -161,9 +160,3 @@ def unnoticed(model: Model, weights: Path) -> list[str]:
                 if (network(images) - whole).norm() < 1e-3 * whole.norm():
                     found.append(name)
     return found
-
-
-def close_sessions() -> None:
-    """Let go of every session that this child has open."""
-    while session_child._open:
-        session_child._open.pop().close()

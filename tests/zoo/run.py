@@ -31,6 +31,7 @@ from runtimes.base import runtime
 from runtimes.bundle import Bundle, Manifest, TensorSpec, open_bundle
 from runtimes.errors import FwexportError
 from runtimes.machine import versions_of
+from runtimes.pool import Pool
 from runtimes.verify import VerifyOptions, verify
 from tests.zoo import child, huggingface
 from tests.zoo.explained import EXPLAINED, TRANSPOSES
@@ -47,7 +48,6 @@ from tests.zoo.rows import (
     table,
     too_many_transposes,
 )
-from tests.zoo.sessions import SharedPool
 
 # The libraries whose versions the figures belong to.
 DISTRIBUTIONS = (
@@ -62,7 +62,7 @@ LONGEST = 500
 class Zoo:
     """The children that all models share, and the folder that they are built in."""
 
-    def __init__(self, folder: Path, converters: Converters, pool: SharedPool) -> None:
+    def __init__(self, folder: Path, converters: Converters, pool: Pool) -> None:
         self.folder = folder
         self.converters = converters
         self.pool = pool
@@ -130,7 +130,7 @@ def transposes(bundle: Path, manifest: Manifest) -> int | None:
 @contextmanager
 def opened(folder: Path) -> Iterator[Zoo]:
     """The zoo, with its children; they end with the block."""
-    with Converters() as converters, SharedPool() as pool:
+    with Converters() as converters, Pool() as pool:
         yield Zoo(folder, converters, pool)
 
 
