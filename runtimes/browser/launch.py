@@ -197,7 +197,7 @@ def last_words(log: str) -> str:
     if not told:
         return ""
     page = re.search(r"\[page\]\W*(.*?)(\", source: .*)?$", told[-1])
-    return (page[1] if page else told[-1])[:300]
+    return (page[1].strip('"') if page else told[-1])[:300]
 
 
 class Launched:

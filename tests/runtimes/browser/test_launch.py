@@ -1,0 +1,83 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from runtimes.browser.find import Browser
+from runtimes.browser.launch import command, environment, last_words, preferences
+
+CHROME = Browser("chrome", "chromium", Path("/opt/chrome"), "150.0")
+FIREFOX = Browser("firefox", "firefox", Path("/opt/firefox"), "140.0")
+URL = "http://127.0.0.1:1/t/session.html"
+
+
+def test_a_chromium_has_no_window_an_empty_profile_and_no_other_host() -> None:
+    line = command(CHROME, Path("/p"), URL, as_root=False)
+    assert line[0] == "/opt/chrome"
+    assert line[-1] == URL
+    assert {"--headless=new", "--user-data-dir=/p", "--disable-background-networking"} <= set(line)
+    assert "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1" in line
+
+
+def test_the_sandbox_is_given_up_for_root_alone() -> None:
+    assert "--no-sandbox" not in command(CHROME, Path("/p"), URL, as_root=False)
+    assert "--no-sandbox" in command(CHROME, Path("/p"), URL, as_root=True)
+
+
+def test_a_gpu_that_is_there_is_not_hidden() -> None:
+    """SwiftShader may play a GPU, and is not made to."""
+    line = command(CHROME, Path("/p"), URL)
+    forced = (
+        "--use-gl",
+        "--use-angle",
+        "--use-webgpu-adapter",
+        "--use-vulkan",
+        "--disable-gpu",
+        "--enable-features=Vulkan",
+    )
+    assert not [word for word in line if word.startswith(forced)]
+
+
+def test_a_switch_is_given_once() -> None:
+    names = [word.partition("=")[0] for word in command(CHROME, Path("/p"), URL)]
+    assert len(names) == len(set(names))
+
+
+def test_a_firefox_gets_its_settings_by_a_file_of_its_profile() -> None:
+    assert command(FIREFOX, Path("/p"), URL) == [
+        "/opt/firefox",
+        "--headless",
+        "--no-remote",
+        "--profile",
+        "/p",
+        URL,
+    ]
+    assert preferences("chromium") == {}
+    lines = preferences("firefox")["user.js"].splitlines()
+    assert 'user_pref("toolkit.telemetry.enabled", false);' in lines
+    assert 'user_pref("network.proxy.failover_direct", false);' in lines
+    assert 'user_pref("services.settings.server", "data:,#remote-settings-dummy/v1");' in lines
+
+
+def test_nothing_is_written_to_a_persons_home() -> None:
+    told = environment(Path("/f"), {"HOME": "/home/ada", "PATH": "/bin"})
+    assert (told["HOME"], told["XDG_CONFIG_HOME"], told["PATH"]) == ("/f", "/f/config", "/bin")
+
+
+@pytest.mark.parametrize(
+    ("log", "words"),
+    [
+        ("", ""),
+        ("[1:1:0101/0:ERROR:dbus/bus.cc:405] Failed to connect to the bus: /run/dbus", ""),
+        (
+            '[7:7:1126/0:INFO:CONSOLE:4] "[page] out of memory", source: http://127.0.0.1:1/t/a.mjs (4)\nnoise\n',
+            "out of memory",
+        ),
+        ('console.error: services.settings:\nconsole.error: "[page]" "out of memory"\n', "out of memory"),
+        ("[page] first\n[8:8:FATAL:main.cc:3] Check failed: x\n", "[8:8:FATAL:main.cc:3] Check failed: x"),
+        ("Received signal 11 SEGV_MAPERR 000000000010\n", "Received signal 11 SEGV_MAPERR 000000000010"),
+    ],
+)
+def test_last_words_are_the_pages_or_fatal(log: str, words: str) -> None:
+    assert last_words(log) == words
