@@ -78,6 +78,8 @@ _CHROMIUM = (
     "--enable-unsafe-webgpu",
     "--enable-unsafe-swiftshader",
     "--mute-audio",
+    # Gives pages gc(): what only the loading of a library held is no part of its memory.
+    "--js-flags=--expose-gc",
 )
 
 # Names and addresses that Firefox asks by itself are emptied, and whatever it still asks of another host goes to a proxy
