@@ -156,6 +156,10 @@ def _check_input(folder: Path, model: ModelSpec) -> None:
             f"the page shows pictures to a model, and {model.name} in {folder} takes no single one, but {takes}. "
             "`fwexport predict` takes its arrays."
         )
+    if None in model.inputs[0].shape[1:]:
+        raise UsageError(
+            f"the page needs one size of image, and {model.name} in {folder} takes many: {takes}."
+        )
     if not model.preprocessing and model.inputs[0].dtype != "uint8":
         raise UsageError(
             f"nothing in {folder} says how pixels become the input {takes}. Build it with --preprocess, for instance "
@@ -173,7 +177,12 @@ def _entry(bundle: Bundle, name: str, adapter: WebRuntime, backend: str) -> Entr
         failed = [failure.message for failure in bundle.manifest.failures if failure.format == format]
         why = failed[0] if failed else f"build it with --format {format} --browser."
         return replace(entry, reason=f"There is no {format} in this bundle: {why}")
-    if backend in adapter.FIXED_BATCH and fixed_batch(artifact.inputs) is None:
+    batch = fixed_batch(artifact.inputs)
+    if batch not in (None, 1):
+        return replace(
+            entry, reason=f"{artifact.path} takes {batch} images at a time, and the page shows one."
+        )
+    if backend in adapter.FIXED_BATCH and batch is None:
         return replace(
             entry,
             reason=f"It takes a file of one batch size, and {artifact.path} takes any. Build the bundle with --browser.",

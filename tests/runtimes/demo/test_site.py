@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from runtimes.browser.server import PageServer
-from runtimes.bundle import Bundle, open_bundle
+from runtimes.bundle import Artifact, Bundle, open_bundle
 from runtimes.demo import licenses
 from runtimes.demo.publish import HEADERS, address, export, serve
 from runtimes.demo.site import DESCRIPTION, NOTICES, Site, choose, entries, site, web_runtimes
@@ -99,13 +99,26 @@ def test_a_runtime_that_lacks_its_file_says_what_makes_it(bundle: Bundle) -> Non
 
 def test_a_model_that_takes_no_picture_is_refused(bundle: Bundle) -> None:
     model = bundle.manifest.model
-    numbers = replace(model, inputs=(replace(model.inputs[0], kind="tensor"),))
+    image = model.inputs[0]
     for changed, why in (
-        (numbers, "takes no single one"),
+        (replace(model, inputs=(replace(image, kind="tensor"),)), "takes no single one"),
+        (replace(model, inputs=(image, image)), "takes no single one"),
+        (replace(model, inputs=(replace(image, shape=(None, 1, None, None)),)), "needs one size of image"),
         (replace(model, preprocessing=()), "--preprocess"),
     ):
         with pytest.raises(UsageError, match=why):
             site(replace(bundle, manifest=replace(bundle.manifest, model=changed)))
+
+
+def test_a_file_of_several_images_is_not_loaded(bundle: Bundle) -> None:
+    def of_four(artifact: Artifact) -> Artifact:
+        return replace(
+            artifact, inputs=(replace(artifact.inputs[0], shape=(4, *artifact.inputs[0].shape[1:])),)
+        )
+
+    four = tuple(map(of_four, bundle.manifest.artifacts))
+    found = entries(replace(bundle, manifest=replace(bundle.manifest, artifacts=four)), ["wasm"])
+    assert all("takes 4 images at a time" in entry.reason for entry in found)
 
 
 def test_a_changed_artifact_is_refused(bundle: Bundle, tmp_path: Path) -> None:
