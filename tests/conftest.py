@@ -17,6 +17,7 @@ from sshd import Sshd, missing, sshd
 
 from exporter.converters import Converters
 
+BRIEF_BENCH = Path(__file__).parent / "brief_bench.py"
 FORMATS = ("keras", "onnx", "savedmodel", "tfjs", "tflite", "torchscript")
 
 
@@ -30,9 +31,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.skip(reason=reason))
 
 
-def fwexport(*arguments: object, cwd: Path | None = None, **env: str) -> subprocess.CompletedProcess[str]:
-    """Run the command line as a person does."""
-    command = [sys.executable, "-P", "-m", "exporter.cli", *map(str, arguments)]
+def fwexport(
+    *arguments: object, cwd: Path | None = None, brief: bool = False, **env: str
+) -> subprocess.CompletedProcess[str]:
+    """Run the command line as a person does; ``brief`` spends less time on a row of ``bench``, see ``brief_bench.py``."""
+    program = [BRIEF_BENCH] if brief else ["-m", "exporter.cli"]
+    command = [sys.executable, "-P", *program, *map(str, arguments)]
     return subprocess.run(
         command, cwd=cwd, env={**os.environ, **env}, capture_output=True, text=True, check=False, timeout=600
     )
@@ -42,7 +46,7 @@ def fwexport(*arguments: object, cwd: Path | None = None, **env: str) -> subproc
 def job(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, object]]:
     """``(output folder, what --json printed)`` of the whole job on the digits, 2 epochs, in both frameworks."""
     out = tmp_path_factory.mktemp("job") / "build"
-    done = fwexport("build", "--epochs", 2, "--json", "-o", out)
+    done = fwexport("build", "--epochs", 2, "--json", "-o", out, brief=True)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-5000:]
     return out, json.loads(done.stdout)
 

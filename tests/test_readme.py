@@ -75,7 +75,7 @@ def test_a_command_of_the_readme_works(
     if command[0] == "python":
         subprocess.run([sys.executable, *command[1:]], cwd=folder, check=True, timeout=300)
         return
-    done = fwexport(*command[1:], cwd=folder, **environment)
+    done = fwexport(*command[1:], cwd=folder, brief=command[1] == "build", **environment)
     assert done.returncode == code, done.stderr
     assert done.stdout
     if "--explain" in command:

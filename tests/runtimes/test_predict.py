@@ -195,9 +195,11 @@ def photo(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_same_image_gets_the_same_label_everywhere(bundles: dict[str, Path], photo: Path) -> None:
     """Every format of each framework's bundle, in every runtime."""
     found: dict[str, dict[str, Prediction]] = defaultdict(dict)
-    for framework, folder in bundles.items():
-        for one in run(folder, photo, runtimes=tuple(names())):
-            found[framework][one.artifact] = one
+    with Pool() as pool:
+        for framework, folder in bundles.items():
+            pool.next_bundle()
+            for one in predict(folder, [photo], PredictOptions(runtimes=tuple(names())), pool):
+                found[framework][one.artifact] = one
     for framework, by_format in found.items():
         assert sorted(by_format) == list(FORMATS), framework
         assert {one.top[0].label for one in by_format.values()} == {"4"}
