@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 from pathlib import Path
 from unittest.mock import MagicMock
 
 import pytest
 from ai_edge_litert.interpreter import Interpreter
+from conftest import fwexport
 
 from exporter import build as stage
 from exporter.plan import Goal
@@ -38,6 +42,27 @@ def test_every_size_is_a_constant(browser_bundles: dict[str, Path], framework: s
         assert not shapes & set(found.ops), found.ops
     details = Interpreter(str(bundle.path(tflite))).get_tensor_details()
     assert not [one["name"] for one in details if -1 in one["shape_signature"]]
+
+
+def test_export_writes_them_for_browsers(bundles: dict[str, Path], tmp_path: Path) -> None:
+    assert set(stage.for_browsers()) == {"onnx", "tflite"}
+    out = tmp_path / "out"
+    done = fwexport("export", bundles["keras"] / "source", "--browser", "--format", "tflite", "-o", out)
+    assert done.returncode == 0, done.stderr
+    plain, one = open_bundle(out).manifest.artifacts
+    assert (plain.name, one.name, one.path) == ("tflite", "tflite-batch1", "model.batch1.tflite")
+    assert plain.edges == one.edges == ("keras2savedmodel", "savedmodel2tflite")
+    assert plain.versions == one.versions
+    assert plain.sha256 != one.sha256
+    assert one.convert_s
+    assert [line.split("\t")[1] for line in done.stdout.splitlines()] == ["tflite", "tflite-batch1"]
+    golden = json.loads((out / "golden" / "golden.json").read_text())["artifacts"]
+    assert [(each["name"], each["batch"]) for each in golden] == [("tflite", None), ("tflite-batch1", 1)]
+    replayed = subprocess.run([sys.executable, out / "golden" / "replay.py"], capture_output=True, text=True)
+    assert [line.split()[:2] for line in replayed.stdout.splitlines()] == [
+        ["tflite", "passed"],
+        ["tflite-batch1", "passed"],
+    ], replayed.stderr
 
 
 def test_they_predict_what_the_source_does(browser_bundles: dict[str, Path]) -> None:
