@@ -114,6 +114,20 @@ export function unpack(described, content) {
     });
 }
 
+// What is told to console.error from now on and matches `pattern`: some libraries say what went wrong nowhere else.
+export function overheard(pattern) {
+    const lines = [];
+    const tell = console.error;
+    console.error = (...words) => {
+        const line = words.join(' ');
+        if (pattern.test(line)) {
+            lines.push(line);
+        }
+        tell.apply(console, words);
+    };
+    return lines;
+}
+
 // Refuse feeds of a type that the engine does not take.
 export function takes(feeds, dtypes, library) {
     for (const { name, dtype } of feeds) {

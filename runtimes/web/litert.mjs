@@ -2,20 +2,13 @@
 //
 //   {"imports": {"@litertjs/wasm-utils": "PACKAGES/@litertjs/wasm-utils/dist/index.js"}}
 
-import { Failure, Session, takes } from './engine.mjs';
+import { Failure, overheard, Session, takes } from './engine.mjs';
 import { describeWebGPU, requireGPU } from './gpu.mjs';
 
 const DTYPES = ['float32', 'int32', 'uint8'];
 
 // LiteRT.js does not say that a run failed: its outputs hold what they held before, and the console is told an ERROR.
-const errors = [];
-const tell = console.error;
-console.error = (...words) => {
-    if (String(words[0]).startsWith('ERROR:')) {
-        errors.push(words.join(' '));
-    }
-    tell.apply(console, words);
-};
+const errors = overheard(/^ERROR:/);
 
 export async function load(backend, { packages, threads }) {
     const folder = new URL('@litertjs/core/', new URL(packages, document.baseURI));

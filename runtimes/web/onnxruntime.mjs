@@ -1,6 +1,6 @@
 // ONNX Runtime Web: the backends wasm, webgl and webgpu. See engine.mjs.
 
-import { Failure, Session, takes } from './engine.mjs';
+import { Failure, overheard, Session, takes } from './engine.mjs';
 import { describeWebGL, describeWebGPU, drawsFloat32, requireGPU } from './gpu.mjs';
 
 // The builds of wasm and webgl have no other backend to fall back to. That of webgpu can compute nodes on the CPU, and
@@ -16,6 +16,9 @@ const DTYPES = {
 // y = Identity(x), as an ONNX file: ONNX Runtime starts a backend with the first session on it, and ends it with the last,
 // so that this one stays.
 const IDENTITY = 'CAg6NwoQCgF4EgF5IghJZGVudGl0eRIBZ1oPCgF4EgoKCAgBEgQKAggBYg8KAXkSCgoICAESBAoCCAFCAhAN';
+
+// Where a session that logs everything says that it computes its nodes.
+const placements = overheard(/ VerifyEachNodeIsAssignedToAnEp\] /);
 
 export async function load(backend, { packages, threads }) {
     const folder = new URL('onnxruntime-web/dist/', new URL(packages, document.baseURI));
@@ -39,6 +42,21 @@ function create(ort, backend, model) {
     });
 }
 
+// What WebGPU leaves to the CPU, where it may, by ONNX Runtime's own log: "Add (double), ...", or "" where it leaves nothing.
+async function leftToTheCPU(ort, model) {
+    placements.length = 0;
+    try {
+        const session = await ort.InferenceSession.create(model, { executionProviders: ['webgpu'], logSeverityLevel: 0 });
+        await session.release();
+    } catch {
+        return '';
+    }
+    const told = placements.splice(0).map((line) => line.split('VerifyEachNodeIsAssignedToAnEp]')[1]);
+    const nodes = told.slice(told.findIndex((line) => line.includes('[CPUExecutionProvider]')) + 1);
+    const end = nodes.findIndex((line) => !line.startsWith('   '));
+    return nodes.slice(0, end < 0 ? undefined : end).map((line) => line.trim()).join(', ');
+}
+
 class Engine {
     #ort;
     #backend;
@@ -52,7 +70,7 @@ class Engine {
         this.settings = {
             executionProviders: backend,
             ...(backend === 'wasm' && { numThreads: String(this.threads), simd: 'fixed' }),
-            ...(backend === 'webgl' && { float32: String(drawsFloat32(ort.env.webgl.context)) }),
+            ...(backend === 'webgl' && { EXT_color_buffer_float: String(drawsFloat32(ort.env.webgl.context)) }),
             ...(backend === 'webgpu' && { 'session.disable_cpu_ep_fallback': '1' }),
         };
     }
@@ -63,7 +81,9 @@ class Engine {
             return new OrtSession(this.#ort, await create(this.#ort, this.#backend, model), this.#device, this.#backend);
         } catch (error) {
             // What the wasm backend cannot load is no model; a GPU's may lack an operator of a good one.
-            throw new Failure(this.#backend === 'wasm' ? 'model' : 'unavailable', error);
+            const left = this.#backend === 'webgpu' ? await leftToTheCPU(this.#ort, model) : '';
+            const why = left ? new Error(`WebGPU lacks what ${left} needs, and would leave it to the CPU`) : error;
+            throw new Failure(this.#backend === 'wasm' ? 'model' : 'unavailable', why);
         }
     }
 
@@ -74,7 +94,7 @@ class Engine {
         }
         if (this.#backend === 'webgpu') {
             const { name, emulated } = describeWebGPU(this.#device.adapterInfo);
-            return { proof: `WebGPU computes every node, on ${name}`, emulated };
+            return { proof: `no node may be left to the CPU, on ${name}`, emulated };
         }
         return { proof: `the build with WebAssembly alone, ${this.threads} thread(s)`, emulated: '' };
     }
