@@ -16,8 +16,9 @@ import pytest
 from runtimes.browser.server import PageServer
 from runtimes.bundle import Artifact, Bundle, open_bundle
 from runtimes.demo import licenses
+from runtimes.demo.entries import entries, web_runtimes
 from runtimes.demo.publish import HEADERS, address, export, serve
-from runtimes.demo.site import DESCRIPTION, NOTICES, Site, choose, entries, site, web_runtimes
+from runtimes.demo.site import DESCRIPTION, NOTICES, Site, choose, site
 from runtimes.errors import ChecksumError, UnavailableError, UsageError
 from runtimes.frameworks import node
 
