@@ -43,7 +43,7 @@ from runtimes.verdict.verdicts import outcome_of
 SECONDS = {"quick": 1.0, "default": 10.0, "full": 60.0}
 ROUNDS = {"quick": 5, "default": 10, "full": 10}
 BATCHES = (1, 32)
-# The memory that a child takes, on average over the runtimes: TensorFlow's 700 MB, TF Lite's 60.
+# The memory that a child takes, on average over the runtimes: TensorFlow's 700 MB, a browser's 250, TF Lite's 60.
 CHILD_BYTES = 400 << 20
 
 OnRow = Callable[[BenchRow], None]
