@@ -78,7 +78,8 @@ def browsers() -> Iterator[Browser]:
     """Chromium, Chrome, Edge and Firefox, as far as they are here; the named one alone where FWEXPORT_BROWSER names one."""
     named = os.environ.get(BROWSER)
     for path in _named(named) if named else _places(sys.platform, os.environ):
-        found = _ask(_BEHIND.get(path, path))
+        behind = _BEHIND.get(path, "")
+        found = _ask(behind if Path(behind).is_file() else path)
         if found is not None:
             yield found
 
