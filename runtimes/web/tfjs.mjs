@@ -36,6 +36,7 @@ class Engine {
         if (this.#name === 'wasm' && !tf.findBackend('wasm')) {
             tf.wasm.setWasmPaths(new URL('tfjs-backend-wasm/wasm-out/', folder).href);
             if (threads) {
+                // of which TF.js takes no more than half of the logical cores, and one where the page is not isolated
                 tf.wasm.setThreadsCount(threads);
             }
         } else if (this.#name.startsWith('webg')) {

@@ -94,6 +94,8 @@ class Page:
         self.process = BrowserProcess(files)
 
     def load(self, runtime: str, backend: str) -> None:
+        if self.process.browser.family == "firefox" and backend in ADAPTERS[runtime].DEVICES["gpu"]:
+            pytest.skip("Firefox plays no GPU where there is none")
         self.process.ask("load", module=ADAPTERS[runtime].MODULE, backend=backend, threads=1)
 
     def open(self, runtime: str, dtype: str = "float32", op: str = "Add") -> JavascriptSession:
