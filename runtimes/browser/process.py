@@ -69,12 +69,9 @@ class BrowserProcess:
             self.server.close()
             raise
         try:
-            self._watch(self.launched.process.pid)
+            threading.Thread(target=self._await_browser, daemon=True).start()
             self._answer("its start", start_s)
-            # The newest: the first that a browser starts for a page is not isolated, and gives way to another.
-            self._page = tuple(self._processes(_PAGES[self.browser.family]))[-1:]
-            for pid in self._page:
-                self._watch(pid)
+            threading.Thread(target=self._await_page, daemon=True).start()
         except BaseException:
             self.close()
             raise
@@ -87,7 +84,7 @@ class BrowserProcess:
     @property
     def pids(self) -> tuple[int, ...]:
         """The processes that compute: the page's, and the one that talks to the GPU, where that is another."""
-        return (*self._page, *self._processes(_GPU))
+        return (*self._pages()[-1:], *self._processes(_GPU))
 
     @property
     def downloaded_bytes(self) -> int:
@@ -120,6 +117,10 @@ class BrowserProcess:
         self.server.close()
         self._requests.put([])
 
+    def _pages(self) -> list[int]:
+        """The newest is the page's: the one that a browser starts for it gives way to another when it gets isolated."""
+        return self._processes(_PAGES[self.browser.family])
+
     def _processes(self, kinds: set[str]) -> list[int]:
         """Their pids, in the order in which they were started."""
         found = []
@@ -135,14 +136,18 @@ class BrowserProcess:
         self._events.put(body)
         return self._requests.get()
 
-    def _watch(self, pid: int) -> None:
-        """Hear of the end of a process while waiting for an answer."""
+    def _await_browser(self) -> None:
+        self.launched.process.wait()
+        self._events.put(None)
 
-        def watch() -> None:
-            wait_for_end(pid)
+    def _await_page(self) -> None:
+        """A browser goes on without the page's process. Where it cannot be told from others, nobody hears of its end."""
+        pages = self._pages()
+        if pages:
+            while pages:
+                wait_for_end(pages[-1])
+                pages = self._pages()
             self._events.put(None)
-
-        threading.Thread(target=watch, daemon=True).start()
 
     def _answer(self, do: str, timeout_s: float) -> bytes:
         try:
