@@ -134,7 +134,7 @@ def print_verify(rows: Sequence[VerifyRow]) -> None:
             _number(row.top1_agreement, ".4f"),
             _number(row.accuracy, ".4f"),
         )
-    stdout.print(table)
+    print_table(table, markup=True)
     for line in emulated(rows):
         stdout.print(line, markup=False)
     generated = dict.fromkeys(row.source for row in rows if row.samples == "generated")
@@ -236,15 +236,24 @@ def print_reasons(rows: Sequence[VerifyRow] | Sequence[BenchRow]) -> None:
 
 
 def new_table(title: str, texts: Sequence[str], numbers: Sequence[str]) -> Table:
-    """Columns of text, then of numbers; without rows."""
-    table = Table(
-        title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD, padding=(0, 1, 0, 0)
-    )
+    """Columns of text, then of numbers; without rows.
+
+    What the box puts between two columns is enough, so that the whole fits 80 columns; where it does not, a backend stands
+    below its runtime, in the column ``in``.
+    """
+    style: dict[str, Any] = {"box": SIMPLE_HEAD, "show_edge": False, "padding": (0, 0)}
+    table = Table(title=title, title_justify="left", title_style="bold", **style)
     for text in texts:
-        table.add_column(text, no_wrap=True)
+        table.add_column(text, no_wrap=text != "in")
     for number in numbers:
         table.add_column(number, justify="right", no_wrap=True)
     return table
+
+
+def print_table(table: Table, markup: bool = False) -> None:
+    """The table, and a line below it. With ``markup`` its cells may have colours, else brackets are themselves."""
+    stdout.print(table, markup=markup)
+    stdout.print()
 
 
 def where(row: VerifyRow | BenchRow | CompareRow) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from exporter.console import emulated, new_table, print_reasons, stdout, warn, where
+from exporter.console import emulated, new_table, print_reasons, print_table, stdout, warn, where
 from runtimes.doubts import ADVICE, Doubt
 from runtimes.measuring.latency import Latency
 from runtimes.report import units
@@ -13,7 +13,7 @@ from runtimes.report.measured import varied
 from runtimes.rows import BenchRow
 
 LEGEND = (
-    "±: how far the further end of the 95 % interval lies from p50, ×÷ a factor. cold s: import, load and first run of a "
+    "±: how far the further end of the 95 % interval lies from p50, ×÷ a factor. cold: seconds of import, load and first run of a "
     "new process. +MB: memory added above the runtime's library."
 )
 
@@ -25,12 +25,8 @@ def print_bench(rows: Sequence[BenchRow], doubts: Sequence[Doubt] = ()) -> None:
     scopes = any(row.end_to_end for row in rows)
     named = places(rows)
     table = new_table(
-        "How fast?", ["artifact", "in"], ["batch", "p50 ms", "±", "p90 ms", "per s", "cold s", "+MB"]
+        "How fast?", ["artifact", "in"], ["batch", "p50 ms", "±", "p90 ms", "per s", "cold", "+MB"]
     )
-    # What the box puts between two columns is enough, and the whole then fits 80 columns: where it does not, a backend
-    # stands below its runtime.
-    table.padding = (0, 0)
-    table.columns[1].no_wrap = False
     for row, place in zip(rows, named, strict=True):
         name, cost = f"{row.source}/{row.artifact}", (_seconds(row.cold_s), _megabytes(row.added_rss_bytes))
         table.add_row(
@@ -39,7 +35,7 @@ def print_bench(rows: Sequence[BenchRow], doubts: Sequence[Doubt] = ()) -> None:
         if row.end_to_end:
             per_s = row.batch / row.end_to_end.mean_s if row.end_to_end.mean_s else None
             table.add_row("", "end to end", "", *_figures(row.end_to_end, per_s), "", "")
-    stdout.print(table, markup=False)
+    print_table(table)
     if any(row.compute for row in rows):
         more = " end to end: with the copies to the GPU and back." if scopes else ""
         stdout.print(LEGEND + more, markup=False)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from rich.text import Text
 
-from exporter.console import new_table, stdout
+from exporter.console import new_table, print_table, stdout
 from exporter.console_bench import places
 from runtimes.rows import BenchRow, Check, Choice
 
@@ -28,7 +28,7 @@ def print_choice(choice: Choice, rows: Sequence[BenchRow]) -> None:
         shown.add_row(
             f"{row.source}/{row.artifact}", place, str(row.batch), *cells, "yes" if judged.meets else "no"
         )
-    stdout.print(shown, markup=False)
+    print_table(shown)
     names = {
         judged.name: f"{row.source}/{row.artifact} in {place}, batch {row.batch}"
         for (row, judged), place in zip(pairs, named, strict=True)
