@@ -94,7 +94,7 @@ def test_one_of_two_bundles_of_one_source_is_recommended(
     assert bench(tmp_path / "nets", "--require", "p50_ms<1000") == 0
     said = capsys.readouterr().out
     assert said.count("recommended: ") == 1
-    assert said.count("\nfast[b]/fake ") == 4  # both batches, in both tables
+    assert said.count("\nfast[b]/fake ") == 2  # in both tables
     assert "recommended: fast[b]/fake in fake, batch 1" in said
     saved = load_bench(tmp_path / "nets" / "fast[b]" / BENCH)
     assert saved is not None
