@@ -183,12 +183,12 @@ def _activations(tf: Any, weight: Weight) -> Forward:
             x = activation(tf.nn.bias_add(tf.nn.conv2d(x, k2, 1, "SAME"), b2))
             x = activation(tf.nn.bias_add(by_depth(x), b3))
         for activation in each[::8]:
-            x = activation(by_depth(activation(tf.nn.conv2d(x, k2, 1, "SAME"))))
+            x += tf.tanh(activation(by_depth(activation(tf.nn.conv2d(x, k2, 1, "SAME")))))
         x = tf.reduce_mean(x, (1, 2))
         for activation in each:
             x = activation(tf.nn.bias_add(x @ dense, bias))
         for activation in each[::8]:
-            x = activation(x @ dense)
+            x += tf.tanh(activation(x @ dense))
         return (x,)
 
     return forward

@@ -39,9 +39,9 @@ class Engine {
                 // of which TF.js takes no more than half of the logical cores, and one where the page is not isolated
                 tf.wasm.setThreadsCount(threads);
             }
-        } else if (this.#name.startsWith('webg')) {
-            // TF.js would compute on small tensors in JavaScript
-            tf.env().set(`${this.#name.toUpperCase()}_CPU_FORWARD`, false);
+        } else if (this.#name === 'webgl') {
+            // TF.js would compute on small tensors in JavaScript. On WebGPU it must: nothing reads sizes back from there.
+            tf.env().set('WEBGL_CPU_FORWARD', false);
         }
         if (!(await tf.setBackend(this.#name)) || tf.getBackend() !== this.#name) {
             throw new Error(`TF.js did not start its backend ${this.#name}; it has ${tf.getBackend() ?? 'none'}`);

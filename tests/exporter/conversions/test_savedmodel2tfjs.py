@@ -75,6 +75,7 @@ def test_predicts_what_tensorflow_predicts(models: Models, kind: str, backend: s
             assert list(found) == [spec.name for spec in saved_models.SPECS[kind].outputs]
             for name, array in wanted.items():
                 assert found[name].shape == array.shape
+                assert array.any()
                 np.testing.assert_allclose(
                     found[name], array, rtol=0, atol=16 * EPSILON * np.abs(array).max()
                 )

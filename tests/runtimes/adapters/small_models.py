@@ -53,8 +53,13 @@ def tfjs(folder: Path, dtype: str = "float32", op: str = "Add") -> dict[str, Pat
                 node("more", "Placeholder", dtype=type_),
                 node("kernel", "Const"),
                 node("bias", "Const"),
+                node("limit", "Const", dtype="DT_INT32"),
                 node("product", "MatMul", "row", "kernel"),
-                node("added", op, "product", "bias"),
+                # the sizes come out of a computation, which a backend that cannot be waited for has to do where it is read
+                node("shape", "Shape", "row"),
+                node("sizes", "Minimum", "shape", "limit", dtype="DT_INT32"),
+                node("reshaped", "Reshape", "product", "sizes"),
+                node("added", op, "reshaped", "bias"),
                 node("doubled", "Add", "more", "more"),
             ],
         },
@@ -64,13 +69,15 @@ def tfjs(folder: Path, dtype: str = "float32", op: str = "Add") -> dict[str, Pat
                 "weights": [
                     {"name": "kernel", "shape": [3, 2], "dtype": "float32"},
                     {"name": "bias", "shape": [2], "dtype": "float32"},
+                    {"name": "limit", "shape": [2], "dtype": "int32"},
                 ],
             }
         ],
     }
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "model.json").write_text(json.dumps(document))
-    (folder / "weights.bin").write_bytes(KERNEL.tobytes() + BIAS.tobytes())
+    limit = np.array([1000, 2], np.int32)
+    (folder / "weights.bin").write_bytes(KERNEL.tobytes() + BIAS.tobytes() + limit.tobytes())
     return {name: folder / name for name in ("model.json", "weights.bin")}
 
 

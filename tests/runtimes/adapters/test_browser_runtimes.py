@@ -188,7 +188,7 @@ class TestEngine:
     def test_tfjs_shows_every_node_that_computes(self, page: Page) -> None:
         page.load("tfjs_browser", "webgl")
         found = page.open("tfjs_browser", "int32").trace({"row": ROW, "more": more("int32")})
-        assert list(found) == ["product", "added", "doubled"]
+        assert list(found) == ["product", "shape", "sizes", "reshaped", "added", "doubled"]
         np.testing.assert_allclose(found["product"], ROW @ KERNEL, rtol=1e-6)
 
     def test_nothing_is_left_in_tfjs(self, page: Page) -> None:
