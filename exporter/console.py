@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from runtimes.base import Array
+from runtimes.base import Array, in_browser
 from runtimes.bundle import Failure
 from runtimes.comparing.compare_rows import CompareRow
 from runtimes.explanation import in_words
@@ -135,7 +135,7 @@ def print_verify(rows: Sequence[VerifyRow]) -> None:
             _number(row.accuracy, ".4f"),
         )
     print_table(table, markup=True)
-    for line in emulated(rows):
+    for line in where_they_ran(rows):
         stdout.print(line, markup=False)
     generated = dict.fromkeys(row.source for row in rows if row.samples == "generated")
     if generated:
@@ -259,7 +259,7 @@ def print_table(table: Table, markup: bool = False) -> None:
 def where(row: VerifyRow | BenchRow | CompareRow) -> str:
     """The runtime; its backend when the name does not say it, and the device unless it is the CPU or the backend says it.
 
-    A star is for a device that software plays, see ``emulated``.
+    A star is for a device that software plays, see ``where_they_ran``.
     """
     backend = (
         row.backend if row.backend not in (row.runtime, row.device, "torch", "tensorflow", "xnnpack") else ""
@@ -269,8 +269,11 @@ def where(row: VerifyRow | BenchRow | CompareRow) -> str:
     return " ".join(word for word in (row.runtime, backend, device) if word) + star
 
 
-def emulated(rows: Sequence[VerifyRow | BenchRow]) -> Iterator[str]:
-    """What the star means, for each software that plays a device, and what its rows are good for."""
+def where_they_ran(rows: Sequence[VerifyRow | BenchRow]) -> Iterator[str]:
+    """The browsers of the rows that ran in one; then what the star means, for each software that plays a device."""
+    inside = [next(iter(row.versions.items())) for row in rows if in_browser(row.runtime) and row.versions]
+    for name, version in dict.fromkeys(inside):
+        yield f"browser: {name} {version}"
     for device, software in dict.fromkeys((row.device, row.emulated) for row in rows if row.emulated):
         timed = any(isinstance(row, BenchRow) for row in rows)
         word = device.upper()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from exporter.console import emulated, new_table, print_reasons, print_table, stdout, warn, where
+from exporter.console import new_table, print_reasons, print_table, stdout, warn, where, where_they_ran
 from runtimes.doubts import ADVICE, Doubt
 from runtimes.measuring.latency import Latency
 from runtimes.report import units
@@ -39,7 +39,7 @@ def print_bench(rows: Sequence[BenchRow], doubts: Sequence[Doubt] = ()) -> None:
     if any(row.compute for row in rows):
         more = " end to end: with the copies to the GPU and back." if scopes else ""
         stdout.print(LEGEND + more, markup=False)
-    for line in (*emulated(rows), *_flagged(rows, named)):
+    for line in (*where_they_ran(rows), *_flagged(rows, named)):
         stdout.print(line, markup=False)
     print_reasons(rows)
     for doubt in dict.fromkeys(doubts):

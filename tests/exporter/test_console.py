@@ -55,6 +55,7 @@ def test_rows_that_differ_are_named(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_a_gpu_that_software_plays_has_a_star(capsys: pytest.CaptureFixture[str]) -> None:
     webgl = replace(ROW, runtime="tfjs_browser", device="gpu", backend="webgl", emulated="SwiftShader")
+    webgl = replace(webgl, versions={"chromium": "156.0.1", "@tensorflow/tfjs-core": "4.22.0"})
     print_verify([ROW, webgl, replace(webgl, backend="webgpu", emulated="")])
     lines = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
     assert [line.split()[1:-5] for line in lines if "torch/tflite" in line] == [
@@ -62,6 +63,7 @@ def test_a_gpu_that_software_plays_has_a_star(capsys: pytest.CaptureFixture[str]
         ["tfjs_browser", "webgl*"],
         ["tfjs_browser", "webgpu"],
     ]
+    assert lines.count("browser: chromium 156.0.1") == 1
     assert (
         "* gpu, played by SwiftShader: what passes there is right code; a real GPU may round otherwise"
         in lines
