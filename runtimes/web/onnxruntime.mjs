@@ -105,6 +105,7 @@ class OrtSession extends Session {
     #session;
     #device;
     #backend;
+    #hasRun = false;
 
     constructor(ort, session, device, backend) {
         super();
@@ -134,13 +135,28 @@ class OrtSession extends Session {
     }
 
     async compute(inputs) {
-        const found = await this.#session.run(inputs);
+        const found = await this.#run(inputs);
         return Promise.all(
             this.#session.outputNames.map(async (name) => {
                 const tensor = found[name];
                 return { name, dtype: tensor.type, shape: tensor.dims, data: await tensor.getData(), tensor };
             }),
         );
+    }
+
+    // Some operators are refused only as they are run: by WebGL for their form, by WebGPU for what the GPU lacks.
+    async #run(inputs) {
+        try {
+            const found = await this.#session.run(inputs);
+            this.#hasRun = true;
+            return found;
+        } catch (error) {
+            if (this.#hasRun || this.#backend === 'wasm') {
+                throw error;
+            }
+            const why = `ONNX Runtime Web's ${this.#backend} cannot run this model: ${error.message}`;
+            throw new Failure('unavailable', new Error(why));
+        }
     }
 
     dispose(outputs) {

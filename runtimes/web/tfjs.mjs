@@ -4,6 +4,10 @@ import { Failure } from './engine.mjs';
 import { describeWebGL, describeWebGPU, requireGPU } from './gpu.mjs';
 import { GraphSession } from './graph_session.mjs';
 
+// Operations on tensors of fewer numbers than this flag says, none of them on the GPU yet, TF.js does in JavaScript: shapes
+// above all, and all of a tiny model. That is left on, as in a program of one's own; on WebGPU shapes need it.
+const SMALL = { webgl: 'CPU_HANDOFF_SIZE_THRESHOLD', webgpu: 'WEBGPU_CPU_HANDOFF_SIZE_THRESHOLD' };
+
 const NAMES = { wasm: 'wasm', js: 'cpu', webgl: 'webgl', webgpu: 'webgpu' };
 
 export async function load(backend, { packages, threads }) {
@@ -39,9 +43,6 @@ class Engine {
                 // of which TF.js takes no more than half of the logical cores, and one where the page is not isolated
                 tf.wasm.setThreadsCount(threads);
             }
-        } else if (this.#name === 'webgl') {
-            // TF.js would compute on small tensors in JavaScript. On WebGPU it must: nothing reads sizes back from there.
-            tf.env().set('WEBGL_CPU_FORWARD', false);
         }
         if (!(await tf.setBackend(this.#name)) || tf.getBackend() !== this.#name) {
             throw new Error(`TF.js did not start its backend ${this.#name}; it has ${tf.getBackend() ?? 'none'}`);
@@ -55,8 +56,8 @@ class Engine {
     async #flags() {
         const names = {
             wasm: ['WASM_HAS_SIMD_SUPPORT', 'WASM_HAS_MULTITHREAD_SUPPORT'],
-            webgl: ['WEBGL_VERSION', 'WEBGL_RENDER_FLOAT32_ENABLED', 'WEBGL_PACK', 'WEBGL_CPU_FORWARD'],
-            webgpu: ['WEBGPU_CPU_FORWARD'],
+            webgl: ['WEBGL_VERSION', 'WEBGL_RENDER_FLOAT32_ENABLED', 'WEBGL_PACK', 'WEBGL_CPU_FORWARD', SMALL.webgl],
+            webgpu: ['WEBGPU_CPU_FORWARD', SMALL.webgpu],
         };
         const found = {};
         for (const name of names[this.#name] ?? []) {
@@ -87,7 +88,8 @@ class Engine {
                 this.#name === 'webgl'
                     ? describeWebGL(backend.gpgpu.gl)
                     : describeWebGPU(backend.device.adapterInfo ?? backend.adapterInfo);
-            return { proof: `${said} on ${name}`, emulated };
+            const small = this.settings[SMALL[this.#name]];
+            return { proof: `${said} on ${name}; tensors below ${small} numbers may stay in JavaScript`, emulated };
         }
         const simd = this.settings.WASM_HAS_SIMD_SUPPORT === 'true' ? ' with SIMD' : '';
         return { proof: `${said}${simd}, ${this.threads} thread(s)`, emulated: '' };

@@ -91,6 +91,7 @@ class Page:
             files |= small(folder, runtime, dtype)
         for runtime in ADAPTERS:
             files |= small(folder, runtime) | small(folder, runtime, op="NoSuchOp")
+        files |= small(folder, "onnxruntime_web", op="ReduceMean")
         self.process = BrowserProcess(files)
 
     def load(self, runtime: str, backend: str) -> None:
@@ -185,6 +186,12 @@ class TestEngine:
         with pytest.raises(UnavailableError, match=r"lacks what Add \(double\) needs"):
             page.open("onnxruntime_web", "int64")
 
+    def test_what_webgl_refuses_as_it_runs_is_unavailable(self, page: Page) -> None:
+        page.load("onnxruntime_web", "webgl")
+        opened = page.open("onnxruntime_web", op="ReduceMean")  # with its axes as an input
+        with pytest.raises(UnavailableError, match="webgl cannot run this model: Reduce op requires 1 input"):
+            opened.run({"row": ROW, "more": more("float32")})
+
     def test_tfjs_shows_every_node_that_computes(self, page: Page) -> None:
         page.load("tfjs_browser", "webgl")
         found = page.open("tfjs_browser", "int32").trace({"row": ROW, "more": more("int32")})
@@ -233,6 +240,7 @@ class TestSession:
         ("runtime", "artifact", "backend", "threads"),
         [
             ("tfjs_browser", "tfjs", "wasm", None),
+            ("tfjs_browser", "tfjs", "webgl", None),
             ("onnxruntime_web", "onnx", "wasm", 2),
             ("onnxruntime_web", "onnx-batch1", "webgl", None),
             ("litertjs", "tflite-batch1", "wasm", 2),
