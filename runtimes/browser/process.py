@@ -43,7 +43,8 @@ _SURFACE = "--top-chrome-webui"  # a page too, of Chromium's own
 class BrowserProcess:
     """A browser with an empty profile and one page, ``web/session.html``, which is served ``files`` and nothing else.
 
-    ``files`` are files or their contents by URL, relative to the page; ``switches`` go to the browser's command line.
+    ``files`` are files or their contents by URL, relative to the page; ``switches`` go to the browser's command line;
+    ``on_gpu`` is whether the page computes there.
     Raises UnavailableError where there is no browser, WorkerCrashed or WorkerTimeout where the page does not come up.
     """
 
@@ -54,11 +55,13 @@ class BrowserProcess:
         timeout_s: float = ANSWER_S,
         start_s: float = START_S,
         browser: Browser | None = None,
+        on_gpu: bool = False,
         switches: Sequence[str] = (),
     ) -> None:
         self.browser = browser or require_browser()
         self._files = frozenset(files)
         self._timeout_s = timeout_s
+        self._on_gpu = on_gpu
         self._closed = False
         self._requests: queue.SimpleQueue[list[bytes]] = queue.SimpleQueue()
         self._events: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()  # an answer, or None: it is gone
@@ -71,7 +74,7 @@ class BrowserProcess:
         try:
             threading.Thread(target=self._await_browser, daemon=True).start()
             self._answer("its start", start_s)
-            threading.Thread(target=self._await_page, daemon=True).start()
+            threading.Thread(target=self._await_page, args=[self._pages()], daemon=True).start()
         except BaseException:
             self.close()
             raise
@@ -83,8 +86,8 @@ class BrowserProcess:
 
     @property
     def pids(self) -> tuple[int, ...]:
-        """The processes that compute: the page's, and the one that talks to the GPU, where that is another."""
-        return (*self._pages()[-1:], *self._processes(_GPU))
+        """The processes that compute: the page's and, on a GPU, the one that talks to it, where that is another."""
+        return (*self._pages()[-1:], *(self._processes(_GPU) if self._on_gpu else ()))
 
     @property
     def downloaded_bytes(self) -> int:
@@ -140,9 +143,8 @@ class BrowserProcess:
         self.launched.process.wait()
         self._events.put(None)
 
-    def _await_page(self) -> None:
+    def _await_page(self, pages: list[int]) -> None:
         """A browser goes on without the page's process. Where it cannot be told from others, nobody hears of its end."""
-        pages = self._pages()
         if pages:
             while pages:
                 wait_for_end(pages[-1])

@@ -95,7 +95,7 @@ class BrowserSession(JavascriptSession):
         served = {f"model/{name}": file for name, file in files.items()}
         own = {name: WEB / name for name in modules(engine.module)}
         packages = {f"packages/{name}": node.modules_folder() / name for name in engine.packages}
-        super().__init__(BrowserProcess({**own, **packages, **served}))
+        super().__init__(BrowserProcess({**own, **packages, **served}, on_gpu=device != "cpu"))
         try:
             self._start(engine, options.threads if device == "cpu" else 1)
             self._open(engine, path, next(iter(served)))

@@ -8,7 +8,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import psutil
 import pytest
 from pages import FILES, family, left, started, until
 
@@ -31,8 +30,8 @@ def test_a_browser_that_is_killed(name: str) -> None:
 
 
 def test_a_page_whose_process_is_killed(name: str) -> None:
-    process = started(name)
-    page = next(pid for pid in process.pids if "--type=gpu-process" not in psutil.Process(pid).cmdline())
+    process = started(name, timeout_s=20.0)
+    (page,) = process.pids
     os.kill(page, signal.SIGKILL)
     with pytest.raises(WorkerCrashed, match=r"lost the process of its page .* in load"):
         process.ask("load", module="echo.mjs", backend="none", threads=None)
