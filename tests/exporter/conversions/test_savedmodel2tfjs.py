@@ -7,6 +7,7 @@ import re
 from base64 import b64decode
 from collections import Counter
 from collections.abc import Iterator
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +23,11 @@ from runtimes.client import Worker
 from runtimes.errors import ConversionError
 from runtimes.frameworks import node
 from tests import saved_models
+from tests.benchmarks import tfjs_nets
 
 RUNNABLE = [kind for kind in saved_models.SPECS if kind not in ("refused", "huge_integer", "loop")]
+# What tests/benchmarks/tfjs_fidelity.py found in the official converter's files of the same SavedModels.
+OFFICIAL: dict[str, Any] = json.loads(Path(__file__).with_name("official_tfjs.json").read_text())
 EPSILON = float(np.finfo(np.float32).eps)
 
 pytestmark = pytest.mark.skipif(savedmodel2tfjs.check() is not None, reason=str(savedmodel2tfjs.check()))
@@ -39,13 +43,15 @@ class Models:
 
     def saved(self, kind: str) -> Path:
         if not (self.folder / kind).exists():
-            self.worker.call(saved_models.make, kind, self.folder / kind)
+            self.worker.call(tfjs_nets.make, kind, self.folder / kind)
         return self.folder / kind
 
     def converted(self, kind: str) -> Path:
         out = self.folder / f"{kind}.tfjs"
-        if not out.exists():
+        if not out.exists() and kind in saved_models.SPECS:
             self.worker.call(savedmodel2tfjs.convert, self.saved(kind), out, saved_models.SPECS[kind])
+        elif not out.exists():
+            self.worker.call(tfjs_nets.convert, self.saved(kind), out)
         return out
 
     def document(self, kind: str) -> dict[str, Any]:
@@ -188,6 +194,18 @@ def test_all_that_tfjs_has_kernels_for_is_fused(models: Models) -> None:
     )  # after a dense layer without a bias
 
 
+@pytest.mark.parametrize("kind", [kind for kind, found in OFFICIAL.items() if "ops" in found])
+def test_no_more_operators_and_weights_than_the_official_converter_writes(models: Models, kind: str) -> None:
+    ops, official = tfjs.inspect(models.converted(kind)).ops, OFFICIAL[kind]
+    weights = b"".join(path.read_bytes() for path in shards(models.converted(kind)))
+    assert sum(ops.values()) <= sum(official["ops"].values())
+    assert len(weights) <= official["weight_bytes"]
+    if official["same_weights"]:
+        assert sha256(weights).hexdigest() == official["weights_sha256"]
+    if kind == "cnn":
+        assert ops == official["ops"]
+
+
 def test_operators_that_tfjs_lacks_are_refused_by_name(models: Models, tmp_path: Path) -> None:
     with pytest.raises(ConversionError, match="no operator for BesselI0e, Lgamma"):
         convert(models, "refused", tmp_path / "out")
@@ -262,6 +280,12 @@ def fusions(document: dict[str, Any]) -> Counter[tuple[str, ...]]:
 
 def convert(models: Models, kind: str, out: Path, src: Path | None = None) -> None:
     models.worker.call(savedmodel2tfjs.convert, src or models.saved(kind), out, saved_models.SPECS[kind])
+
+
+def shards(folder: Path) -> list[Path]:
+    """The files of the weights, in order."""
+    groups = json.loads((folder / "model.json").read_text())["weightsManifest"]
+    return [folder / name for group in groups for name in group["paths"]]
 
 
 def _found(pattern: str, folder: Path, files: str) -> set[str]:
