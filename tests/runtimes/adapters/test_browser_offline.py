@@ -1,12 +1,14 @@
-"""Nothing outside this machine is looked up or reached while a model runs in a browser: by Chromium's own log of its network.
+"""Nothing outside this machine is looked up or reached while a model runs in a browser: by the browser's own log of its network.
 
 The log (--log-net-log) has every request, look-up, connection and datagram of the browser, its own among them, one event
-a line. A page that asks another host shows in it, and so the log is known to tell.
+a line. A page that asks another host shows in it, and so the log is known to tell. Firefox's (MOZ_LOG) has every name that
+it looks up, and every address that it connects to.
 """
 
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -26,7 +28,10 @@ from runtimes.frameworks import node
 from runtimes.frameworks.javascript import JavascriptSession
 
 ADAPTERS: dict[str, Any] = {"tfjs": tfjs_browser, "onnx": onnxruntime_web, "tflite": litertjs}
-CHROMIUM = next((browser for browser in browsers() if browser.family == "chromium"), None)
+CHROMIUM, FIREFOX = (
+    next((browser for browser in browsers() if browser.family == family), None)
+    for family in ("chromium", "firefox")
+)
 MISSING = [reason for adapter in ADAPTERS.values() if (reason := adapter.check("cpu"))]
 MISSING += [] if CHROMIUM else ["no Chromium is here, whose log tells"]
 
@@ -104,14 +109,20 @@ def test_a_session_of_each_library_asks_nobody_else(tmp_path: Path) -> None:
     assert outside(log) == []
 
 
+def asking(url: str, done: list[bytes]) -> PageServer:
+    """Serves a page that no policy holds back, which asks another host, and says when it has."""
+    page = f"<script>fetch({url!r}, {{mode: 'no-cors'}}).finally(() => fetch('done', {{method: 'POST'}}))</script>"
+    server = PageServer({"page.html": page.encode()}, {"done": lambda body: done.append(body) or []})
+    del server.headers["Content-Security-Policy"]
+    return server
+
+
 @pytest.mark.parametrize("url", ["http://planted.example/", "http://192.0.2.1/"])
 def test_the_log_tells_of_a_page_that_asks_another_host(tmp_path: Path, url: str) -> None:
     """And the host is not reached: its name is not looked up, and its address (nobody's, RFC 5737) not connected to."""
     log = tmp_path / "network.json"
-    page = f"<script>fetch({url!r}, {{mode: 'no-cors'}}).finally(() => fetch('done', {{method: 'POST'}}))</script>"
     done: list[bytes] = []
-    server = PageServer({"page.html": page.encode()}, {"done": lambda body: done.append(body) or []})
-    del server.headers["Content-Security-Policy"]
+    server = asking(url, done)
     launched = Launched(chromium(), f"{server.url}page.html", f"--log-net-log={log}")
     try:
         deadline = time.monotonic() + 60
@@ -124,6 +135,33 @@ def test_the_log_tells_of_a_page_that_asks_another_host(tmp_path: Path, url: str
     assert f"URL_REQUEST_START_JOB {url}" in outside(log)
     reached = ("TCP_CONNECT_ATTEMPT", "UDP_BYTES_SENT", "DNS_TRANSACTION", "HOST_RESOLVER_DNS_TASK")
     assert [told for told in outside(log) if told.startswith(reached)] == []
+
+
+@pytest.mark.skipif(FIREFOX is None, reason="no Firefox is here, whose log tells")
+def test_firefox_looks_nobody_up_even_for_a_page_that_asks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert FIREFOX is not None
+    monkeypatch.setenv("MOZ_LOG", "nsHostResolver:4,nsSocketTransport:5")
+    monkeypatch.setenv("MOZ_LOG_FILE", str(tmp_path / "network"))
+    done: list[bytes] = []
+    server = asking("http://planted.example/", done)
+    launched = Launched(FIREFOX, f"{server.url}page.html")
+    try:
+        deadline = time.monotonic() + 60
+        while not done:
+            assert time.monotonic() < deadline, launched.log()[-1000:]
+            time.sleep(0.1)
+        time.sleep(1)
+    finally:
+        launched.close()
+        server.close()
+    text = "".join(log.read_text(errors="replace") for log in tmp_path.glob("network*"))
+    assert "host=planted.example:80" in text  # for the proxy, which is nobody
+    assert set(re.findall(r"Resolving host \[([^\]]*)\]", text)) == {"127.0.0.1"}
+    assert {address.partition(":")[0] for address in re.findall(r"trying address: (\S+)", text)} == {
+        "127.0.0.1"
+    }
 
 
 def test_a_library_that_asks_another_host_is_an_error(tmp_path: Path) -> None:
