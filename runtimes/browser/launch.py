@@ -73,14 +73,17 @@ _CHROMIUM = (
     "--disable-renderer-backgrounding",
     # A container's /dev/shm may have 64 MB.
     "--disable-dev-shm-usage",
-    # WebGPU on systems where it is not on by itself. Where there is no GPU, SwiftShader plays one; where there is one,
-    # neither switch takes it away.
+    # WebGPU where it is not on by itself. Where there is no GPU, SwiftShader plays one.
     "--enable-unsafe-webgpu",
     "--enable-unsafe-swiftshader",
     "--mute-audio",
     # Gives pages gc(): what only the loading of a library held is no part of its memory.
     "--js-flags=--expose-gc",
 )
+
+# For a page that computes on the machine's GPU: without a window, Chromium has SwiftShader play WebGL on every machine
+# otherwise, and starts 0.15 s sooner.
+ON_GPU: Mapping[Family, tuple[str, ...]] = {"chromium": ("--enable-gpu",), "firefox": ()}
 
 # Names and addresses that Firefox asks by itself are emptied, and whatever it still asks of another host goes to a proxy
 # that is not there, so that no name is looked up.

@@ -19,7 +19,7 @@ import msgspec
 import psutil
 
 from runtimes.browser.find import Browser, require_browser
-from runtimes.browser.launch import Launched, last_words
+from runtimes.browser.launch import ON_GPU, Launched, last_words
 from runtimes.browser.server import PageServer
 from runtimes.errors import FwexportError, NotAModelError, UnavailableError, WorkerCrashed, WorkerTimeout
 from runtimes.process import wait_for_end
@@ -67,7 +67,8 @@ class BrowserProcess:
         self._events: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()  # an answer, or None: it is gone
         self.server = PageServer({**{name: WEB / name for name in PAGE}, **files}, {"next": self._next})
         try:
-            self.launched = Launched(self.browser, self.server.url + "session.html", *switches)
+            gpu = ON_GPU[self.browser.family] if on_gpu else ()
+            self.launched = Launched(self.browser, self.server.url + "session.html", *gpu, *switches)
         except BaseException:
             self.server.close()
             raise

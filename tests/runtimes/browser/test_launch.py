@@ -28,14 +28,8 @@ def test_the_sandbox_is_given_up_for_root_alone() -> None:
 def test_a_gpu_that_is_there_is_not_hidden() -> None:
     """SwiftShader may play a GPU, and is not made to."""
     line = command(CHROME, Path("/p"), URL)
-    forced = (
-        "--use-gl",
-        "--use-angle",
-        "--use-webgpu-adapter",
-        "--use-vulkan",
-        "--disable-gpu",
-        "--enable-features=Vulkan",
-    )
+    assert {"--enable-unsafe-webgpu", "--enable-unsafe-swiftshader"} <= set(line)
+    forced = ("--use-gl", "--use-angle", "--use-webgpu-adapter", "--use-vulkan", "--disable-gpu")
     assert not [word for word in line if word.startswith(forced)]
 
 
