@@ -58,9 +58,9 @@ class Engine {
         // LiteRT.js compiles a model for the CPU, in part or whole, where WebGPU lacks an operator of it.
         if (model.options.accelerator !== this.#backend || (this.#backend === 'webgpu' && !model.isFullyAccelerated)) {
             model.delete();
-            throw new Failure('unavailable', new Error('WebGPU lacks an operator of this model, by LiteRT.js'));
+            const why = ['WebGPU lacks an operator of this model', ...errors.splice(0)].join(': ');
+            throw new Failure('unavailable', new Error(why));
         }
-        errors.length = 0;
         return new LitertSession(this.#litert, model, this.#backend);
     }
 
@@ -98,6 +98,7 @@ class LitertSession extends Session {
     }
 
     async compute(inputs) {
+        errors.length = 0;
         const found = await this.#model.run(inputs);
         if (errors.length > 0) {
             Object.values(found).forEach((tensor) => tensor.delete());

@@ -181,6 +181,16 @@ class TestEngine:
         with pytest.raises(RuntimeError, match=message):
             page.open(runtime).run({"row": ROW, "more": more(dtype)})
 
+    @pytest.mark.parametrize("runtime", ADAPTERS)
+    def test_after_a_wrong_input_the_session_lives(self, page: Page, runtime: str) -> None:
+        page.load(runtime, "wasm")
+        opened = page.open(runtime)
+        feeds = {"row": ROW, "more": more("float32")}
+        for wrong in ({**feeds, "row": ROW[:, :2]}, {"row": ROW}):
+            with pytest.raises(RuntimeError):
+                opened.run(wrong)
+        np.testing.assert_allclose(opened.run(feeds)["sum"], SUM, rtol=1e-6)
+
     def test_webgpu_leaves_no_node_to_the_cpu(self, page: Page) -> None:
         page.load("onnxruntime_web", "webgpu")
         with pytest.raises(UnavailableError, match=r"lacks what Add \(double\) needs"):
