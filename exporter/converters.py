@@ -6,7 +6,7 @@ They are started early and kept for the whole build, so that each framework is i
 from __future__ import annotations
 
 from collections.abc import Mapping
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Self
 
 from exporter import child
@@ -22,9 +22,13 @@ ENVIRONMENT: Mapping[str, Mapping[str, str]] = {
 
 
 class Converters:
-    """One child per process kind, started when it is first warmed or used, ended together."""
+    """One child per process kind, started when it is first warmed or used, ended together.
 
-    def __init__(self) -> None:
+    ``env`` is added to what their kind is told.
+    """
+
+    def __init__(self, env: Mapping[str, str] = MappingProxyType({})) -> None:
+        self._env = env
         self._workers: dict[str, Worker] = {}
         self._warming: set[str] = set()
 
@@ -32,7 +36,7 @@ class Converters:
         """Start the child and its imports now, without waiting for them; another one where the last has died."""
         worker = self._workers.get(process)
         if worker is None or not worker.alive:
-            self._workers[process] = Worker(ENVIRONMENT[process])
+            self._workers[process] = Worker({**ENVIRONMENT[process], **self._env})
             self._workers[process].start(child.warm, process)
             self._warming.add(process)
 

@@ -17,7 +17,8 @@ from sshd import Sshd, missing, sshd
 
 from exporter.converters import Converters
 
-BRIEF_BENCH = Path(__file__).parent / "brief_bench.py"
+HERE = Path(__file__).parent
+BRIEF_BENCH = HERE / "brief_bench.py"
 FORMATS = ("keras", "onnx", "savedmodel", "tfjs", "tflite", "torchscript")
 
 
@@ -58,11 +59,20 @@ def bundles(job: tuple[Path, dict[str, object]]) -> dict[str, Path]:
 
 
 @pytest.fixture(scope="session")
-def browser_bundles(bundles: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+def children() -> Iterator[Converters]:
+    """A child per process kind for all tests: each framework is imported once. They find what tests call in their own folders."""
+    folders = dict.fromkeys(str(file.parent) for file in HERE.glob("exporter/**/*.py"))
+    with Converters({"PYTHONPATH": os.pathsep.join([str(HERE), *folders])}) as converters:
+        yield converters
+
+
+@pytest.fixture(scope="session")
+def browser_bundles(
+    bundles: dict[str, Path], children: Converters, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, Path]:
     """Both bundles with the files of batch 1 that ``build --browser`` adds. Read them only."""
     place = tmp_path_factory.mktemp("browser")
-    with Converters() as converters:
-        return {name: with_variants(bundle, place / name, converters) for name, bundle in bundles.items()}
+    return {name: with_variants(bundle, place / name, children) for name, bundle in bundles.items()}
 
 
 @pytest.fixture(scope="session")

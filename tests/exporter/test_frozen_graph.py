@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import frozen_graph_child as child
 import numpy as np
 import pytest
 
+from exporter.converters import Converters
 from exporter.frameworks.float64_graph import interpolation
 from runtimes.client import Worker
 from runtimes.errors import ConversionError, UnavailableError
@@ -16,11 +14,8 @@ from runtimes.verdict.parity import refuse_reference
 
 
 @pytest.fixture(scope="module")
-def tensorflow() -> Iterator[Worker]:
-    here = str(Path(__file__).parent)
-    env = {"PYTHONPATH": here, "KERAS_BACKEND": "tensorflow", "CUDA_VISIBLE_DEVICES": "-1"}
-    with Worker(env) as worker:
-        yield worker
+def tensorflow(children: Converters) -> Worker:
+    return children.get("tensorflow")
 
 
 @pytest.mark.parametrize("name", child.NAMES)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -30,18 +29,14 @@ from runtimes.reference import open_reference
 from tests.zoo import huggingface
 from tests.zoo.registry import MODELS
 
-HERE = str(Path(__file__).parent)
 RANDOM = np.random.default_rng(12)
 _MISSING = source_kind("huggingface").check()
 pytestmark = pytest.mark.skipif(_MISSING is not None, reason=str(_MISSING))
 
 
 @pytest.fixture(scope="module")
-def converters() -> Iterator[Converters]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PYTHONPATH", HERE)
-        with Converters() as found:
-            yield found
+def converters(children: Converters) -> Converters:
+    return children
 
 
 @pytest.fixture(scope="module")

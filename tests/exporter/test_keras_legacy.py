@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import keras_files
 import numpy as np
 import pytest
 
+from exporter.converters import Converters
 from exporter.frameworks import keras_content, keras_legacy
 from runtimes.client import Worker
 from runtimes.errors import NotAModelError, UnavailableError
@@ -24,11 +24,8 @@ pytestmark = pytest.mark.skipif(keras_legacy.check() is not None, reason=str(ker
 
 
 @pytest.fixture(scope="module")
-def child() -> Iterator[Worker]:
-    here = str(Path(__file__).parent)
-    env = {"PYTHONPATH": here, "KERAS_BACKEND": "tensorflow", "CUDA_VISIBLE_DEVICES": "-1"}
-    with Worker(env) as worker:
-        yield worker
+def child(children: Converters) -> Worker:
+    return children.get("tensorflow")
 
 
 @pytest.mark.parametrize("name", IN_KERAS_3)

@@ -6,10 +6,9 @@ from pathlib import Path
 
 import keras_model_child as child
 
-from runtimes.client import Worker
+from exporter.converters import Converters
 
 
-def test_a_written_model_is_handed_over_once(tmp_path: Path) -> None:
-    with Worker({"PYTHONPATH": str(Path(__file__).parent), "KERAS_BACKEND": "tensorflow"}) as worker:
-        found = worker.call(child.read_again, tmp_path)
+def test_a_written_model_is_handed_over_once(children: Converters, tmp_path: Path) -> None:
+    found = children.get("tensorflow").call(child.read_again, tmp_path)
     assert found == {"handed over": True, "read the second time": True, "read when changed": True}

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shutil
 import tracemalloc
-from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from types import SimpleNamespace
@@ -24,7 +23,6 @@ from exporter.reference import exact_outputs
 from exporter.samples import generated, read_samples
 from exporter.source_kind import Given
 from runtimes.bundle import MANIFEST, ModelSpec, TensorSpec
-from runtimes.client import Worker
 from runtimes.errors import UsageError, WorkerCrashed
 from runtimes.pool import Pool
 from runtimes.rows import VerifyRow
@@ -34,16 +32,10 @@ from runtimes.verdict.tally import KEPT
 
 
 @pytest.fixture(scope="session")
-def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def files(children: Converters, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder that ``pair_child`` fills."""
     folder = tmp_path_factory.mktemp("pair")
-    env = {
-        "PYTHONPATH": str(Path(__file__).parent),
-        "KERAS_BACKEND": "tensorflow",
-        "CUDA_VISIBLE_DEVICES": "-1",
-    }
-    with Worker(env) as worker:
-        worker.call(pair_child.write, folder)
+    children.get("tensorflow").call(pair_child.write, folder)
     return folder
 
 
@@ -62,9 +54,8 @@ class Verify:
 
 
 @pytest.fixture(scope="module")
-def verify() -> Iterator[Verify]:
-    with Converters() as converters:
-        yield Verify(converters)
+def verify(children: Converters) -> Verify:
+    return Verify(children)
 
 
 def test_a_legacy_file_against_a_converted_one_by_its_float64(verify: Verify, files: Path) -> None:

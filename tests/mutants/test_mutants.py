@@ -46,9 +46,9 @@ PASSED = Row("tflite", "passed", "", 1.0)
 
 
 @pytest.fixture(scope="module")
-def mutants(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mutants]:
-    with Converters() as planting, Converters() as explaining, FaultyPool() as pool:
-        yield Mutants(tmp_path_factory.mktemp("mutants"), planting, explaining, pool, explained=1)
+def mutants(children: Converters, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mutants]:
+    with FaultyPool() as pool:
+        yield Mutants(tmp_path_factory.mktemp("mutants"), children, children, pool, explained=1)
 
 
 def test_a_clean_export_is_not_blamed(mutants: Mutants) -> None:

@@ -7,12 +7,14 @@ from pathlib import Path
 
 import pytest
 
+from exporter.converters import Converters
 from runtimes.client import Worker
+from runtimes.pool import Pool
 from tests.zoo import child
 from tests.zoo.explained import EXPLAINED, TRANSPOSES
 from tests.zoo.registry import FAST, MODELS
 from tests.zoo.rows import COLUMNS, Row, Tried, complaints, too_many_transposes
-from tests.zoo.run import Zoo, chosen, opened
+from tests.zoo.run import Zoo, chosen
 
 # Biases that the mathematics cancels: a normalisation, or a difference, takes away what they add.
 CANCELLED = {
@@ -26,9 +28,9 @@ FAILED = Row("net", "tflite", "failed", "no such operator")
 
 
 @pytest.fixture(scope="module")
-def zoo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Zoo]:
-    with opened(tmp_path_factory.mktemp("zoo")) as zoo:
-        yield zoo
+def zoo(children: Converters, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Zoo]:
+    with Pool() as pool:
+        yield Zoo(tmp_path_factory.mktemp("zoo"), children, pool)
 
 
 @pytest.mark.parametrize("name", FAST)
@@ -48,9 +50,8 @@ def test_a_forgotten_parameter_shows(name: str, torch_child: Worker, tmp_path: P
 
 
 @pytest.fixture(scope="module")
-def torch_child() -> Iterator[Worker]:
-    with Worker() as worker:
-        yield worker
+def torch_child(children: Converters) -> Worker:
+    return children.get("torch")
 
 
 def test_what_passed_needs_no_reason_and_what_failed_one() -> None:

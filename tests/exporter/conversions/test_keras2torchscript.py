@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import keras2torchscript_child as child
 import pytest
 
+from exporter.converters import Converters
 from runtimes.client import Worker
 
 # Operators left, all of them.
@@ -22,10 +20,8 @@ OPS = {
 
 
 @pytest.fixture(scope="module")
-def keras_on_torch() -> Iterator[Worker]:
-    env = {"PYTHONPATH": str(Path(__file__).parent), "CUDA_VISIBLE_DEVICES": "-1", "KERAS_BACKEND": "torch"}
-    with Worker(env) as worker:
-        yield worker
+def keras_on_torch(children: Converters) -> Worker:
+    return children.get("keras-torch")
 
 
 @pytest.mark.parametrize("name", child.NETS)

@@ -11,6 +11,7 @@ import pytest
 from keras_layers import NETS
 
 from exporter.base import conversion
+from exporter.converters import ENVIRONMENT, Converters
 from runtimes.base import runtime
 from runtimes.client import Worker
 from runtimes.verdict import parity
@@ -29,16 +30,17 @@ ROUTES = {
 class Networks:
     """Networks, artifacts and their runtimes, each made or started once: a child for each framework and runtime."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, children: Converters) -> None:
+        self.folder, self.children = folder, children
         self.made: dict[str, child.Made] = {}
         self.errors: dict[Path, str] = {}
         self.workers: dict[str, Worker] = {}
 
     def worker(self, name: str) -> Worker:
+        if name in ENVIRONMENT:
+            return self.children.get(name)
         if name not in self.workers:
-            backend = "torch" if name == "keras-torch" else "tensorflow"
-            env = {"PYTHONPATH": HERE, "CUDA_VISIBLE_DEVICES": "-1", "KERAS_BACKEND": backend}
+            env = {"PYTHONPATH": HERE, "CUDA_VISIBLE_DEVICES": "-1", "KERAS_BACKEND": "tensorflow"}
             self.workers[name] = Worker(env)
         return self.workers[name]
 
@@ -62,8 +64,8 @@ class Networks:
 
 
 @pytest.fixture(scope="module")
-def networks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Networks]:
-    made = Networks(tmp_path_factory.mktemp("networks"))
+def networks(tmp_path_factory: pytest.TempPathFactory, children: Converters) -> Iterator[Networks]:
+    made = Networks(tmp_path_factory.mktemp("networks"), children)
     yield made
     for worker in made.workers.values():
         worker.close()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,11 +10,11 @@ import onnx2keras_child as child
 import pytest
 
 from exporter.conversions import onnx2keras
+from exporter.converters import Converters
 from runtimes.base import Array
 from runtimes.bundle import ModelSpec, TensorSpec
 from runtimes.client import Worker
 
-HERE = str(Path(__file__).parent)
 NETS = ("shipped", "mobile", "squeeze", "residual")
 # The verdict's own limit on errors, in units of float32's rounding noise.
 MAX_NOISE_RATIO = 24
@@ -31,15 +30,13 @@ class Pair:
 
 
 @pytest.fixture(scope="module")
-def torch_child() -> Iterator[Worker]:
-    with Worker({"PYTHONPATH": HERE, "KERAS_BACKEND": "torch", "CUDA_VISIBLE_DEVICES": "-1"}) as worker:
-        yield worker
+def torch_child(children: Converters) -> Worker:
+    return children.get("keras-torch")
 
 
 @pytest.fixture(scope="module")
-def keras_child() -> Iterator[Worker]:
-    with Worker({"PYTHONPATH": HERE, "KERAS_BACKEND": "tensorflow", "CUDA_VISIBLE_DEVICES": "-1"}) as worker:
-        yield worker
+def keras_child(children: Converters) -> Worker:
+    return children.get("tensorflow")
 
 
 @pytest.fixture(scope="module")

@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import onnx2keras_child as child
 import pytest
 from onnx2keras_cases import CASES
 
 from exporter.conversions.onnx2keras import registry
-from runtimes.client import Worker
+from exporter.converters import Converters
 
 
 @pytest.fixture(scope="module")
-def verdicts() -> dict[str, child.Verdict]:
-    here = str(Path(__file__).parent)
-    with Worker(
-        {"PYTHONPATH": here, "KERAS_BACKEND": "tensorflow", "CUDA_VISIBLE_DEVICES": "-1"}
-    ) as tensorflow:
-        return tensorflow.call(child.run_cases)
+def verdicts(children: Converters) -> dict[str, child.Verdict]:
+    return children.get("tensorflow").call(child.run_cases)
 
 
 @pytest.mark.parametrize("name", CASES)

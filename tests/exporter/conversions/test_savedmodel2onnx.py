@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +9,7 @@ import onnx
 import pytest
 
 from exporter.conversions import savedmodel2onnx
+from exporter.converters import Converters
 from runtimes.adapters import onnxruntime
 from runtimes.base import SessionOptions
 from runtimes.client import Worker
@@ -23,9 +23,8 @@ pytestmark = pytest.mark.skipif(savedmodel2onnx.check() is not None, reason=str(
 
 
 @pytest.fixture(scope="module")
-def tensorflow() -> Iterator[Worker]:
-    with Worker({"CUDA_VISIBLE_DEVICES": "-1"}) as worker:
-        yield worker
+def tensorflow(children: Converters) -> Worker:
+    return children.get("tensorflow")
 
 
 @pytest.mark.parametrize("kind", RUNNABLE)

@@ -6,7 +6,6 @@ import json
 import re
 from base64 import b64decode
 from collections import Counter
-from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ import pytest
 
 from exporter.conversions import savedmodel2tfjs
 from exporter.conversions.savedmodel2tfjs import fuse, graph, model_json
+from exporter.converters import Converters
 from runtimes.adapters import tfjs
 from runtimes.base import SessionOptions
 from runtimes.bundle import ModelSpec, TensorSpec
@@ -63,9 +63,8 @@ class Models:
 
 
 @pytest.fixture(scope="module")
-def models(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Models]:
-    with Worker({"CUDA_VISIBLE_DEVICES": "-1"}) as worker:
-        yield Models(worker, tmp_path_factory.mktemp("models"))
+def models(children: Converters, tmp_path_factory: pytest.TempPathFactory) -> Models:
+    return Models(children.get("tensorflow"), tmp_path_factory.mktemp("models"))
 
 
 @needs_node

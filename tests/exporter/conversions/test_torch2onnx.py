@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 import torch2onnx_child as child
 
+from exporter.converters import Converters
 from runtimes.client import Worker
 from runtimes.errors import ConversionError
 
 
 @pytest.fixture(scope="module")
-def torch_child() -> Iterator[Worker]:
-    with Worker({"PYTHONPATH": str(Path(__file__).parent), "CUDA_VISIBLE_DEVICES": "-1"}) as worker:
-        yield worker
+def torch_child(children: Converters) -> Worker:
+    return children.get("torch")
 
 
 @pytest.mark.parametrize("name", child.CASES)

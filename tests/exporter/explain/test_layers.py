@@ -27,9 +27,8 @@ SAMPLES = [0, 1, 2, -1]
 
 
 @pytest.fixture(scope="module")
-def converters() -> Iterator[Converters]:
-    with Converters() as children:
-        yield children
+def converters(children: Converters) -> Converters:
+    return children
 
 
 @pytest.fixture(scope="module")
@@ -126,9 +125,10 @@ def test_a_file_is_a_source_with_layers_too(
     assert first_layer(found, traced).span == ()
 
 
-def test_code_that_writes_in_place_shares_modules_and_calls_functions_is_followed() -> None:
-    with Worker({"PYTHONPATH": str(Path(__file__).parent)}) as child:
-        found = dict(child.call(layers_child.recorded))
+def test_code_that_writes_in_place_shares_modules_and_calls_functions_is_followed(
+    children: Converters,
+) -> None:
+    found = dict(children.get("torch").call(layers_child.recorded))
     assert list(found) == [
         *("conv", "norm", "relu", "mul", "chunk", "chunk#2", "add", "relu#2", "flatten", "transpose"),
         *("attention.transpose", "attention", "attention.transpose#2", "mean", "head"),
@@ -140,10 +140,8 @@ def test_code_that_writes_in_place_shares_modules_and_calls_functions_is_followe
     assert found["head"] == ["mean"]
 
 
-def test_layers_of_a_keras_graph_are_the_same_in_both_precisions() -> None:
-    environment = {"CUDA_VISIBLE_DEVICES": "-1", "KERAS_BACKEND": "tensorflow"}
-    with Worker({**environment, "PYTHONPATH": str(Path(__file__).parent)}) as child:
-        single, double = child.call(layers_child.of_keras)
+def test_layers_of_a_keras_graph_are_the_same_in_both_precisions(children: Converters) -> None:
+    single, double = children.get("tensorflow").call(layers_child.of_keras)
     assert single == double
     assert single == [
         ("stem", "Conv2D", ()),

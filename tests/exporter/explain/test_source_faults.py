@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from exporter.converters import Converters
 from exporter.explain.faults import faults
 from exporter.explain.operators import Op
 from exporter.explain.source_faults import Artifact, Change, Trial, _restores
@@ -23,14 +24,9 @@ import torch_faults_child  # noqa: E402
 
 
 @pytest.fixture(scope="module")
-def in_keras(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str]]:
-    folder = str(Path(__file__).parent)
-    with Worker(
-        {"PYTHONPATH": folder, "KERAS_BACKEND": "tensorflow", "CUDA_VISIBLE_DEVICES": "-1"}
-    ) as worker:
-        answers: dict[str, list[str]] = worker.call(
-            keras_faults_child.found, tmp_path_factory.mktemp("keras_faults")
-        )
+def in_keras(children: Converters, tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str]]:
+    folder = tmp_path_factory.mktemp("keras_faults")
+    answers: dict[str, list[str]] = children.get("tensorflow").call(keras_faults_child.found, folder)
     return answers
 
 

@@ -44,12 +44,12 @@ class Sources:
 
 
 @pytest.fixture(scope="module")
-def sources() -> Iterator[Sources]:
+def sources(children: Converters) -> Iterator[Sources]:
     env = {
         "PYTHONPATH": str(Path(__file__).parent), "KERAS_BACKEND": "tensorflow", "CUDA_VISIBLE_DEVICES": "-1"
     }  # fmt: skip
-    with Worker(env) as writer, Converters() as converters, Worker(env) as runner:
-        yield Sources(writer, converters, runner)
+    with Worker(env) as writer, Worker(env) as runner:
+        yield Sources(writer, children, runner)
 
 
 @pytest.mark.parametrize("file", ["net.keras", "net.h5", "net.json"])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -28,11 +27,8 @@ RANDOM = np.random.default_rng(2)
 
 
 @pytest.fixture(scope="module")
-def converters() -> Iterator[Converters]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PYTHONPATH", str(TESTS))
-        with Converters() as found:
-            yield found
+def converters(children: Converters) -> Converters:
+    return children
 
 
 @pytest.mark.parametrize(

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import torch_sources_child as child
 
+from exporter.converters import Converters
 from runtimes.client import Worker
 from runtimes.errors import NotAModelError, UsageError
 
-HERE = str(Path(__file__).parent)
-
 
 @pytest.fixture(scope="module")
-def worker() -> Iterator[Worker]:
-    with Worker({"PYTHONPATH": HERE, "CUDA_VISIBLE_DEVICES": "-1"}) as found:
-        yield found
+def worker(children: Converters) -> Worker:
+    return children.get("torch")
 
 
 @pytest.mark.parametrize(
