@@ -16,6 +16,7 @@ from browser_bundles import with_variants
 from sshd import Sshd, missing, sshd
 
 from exporter.converters import Converters
+from runtimes.pool import Pool
 
 HERE = Path(__file__).parent
 BRIEF_BENCH = HERE / "brief_bench.py"
@@ -64,6 +65,13 @@ def children() -> Iterator[Converters]:
     folders = dict.fromkeys(str(file.parent) for file in HERE.glob("exporter/**/*.py"))
     with Converters({"PYTHONPATH": os.pathsep.join([str(HERE), *folders])}) as converters:
         yield converters
+
+
+@pytest.fixture(scope="session")
+def pool() -> Iterator[Pool]:
+    """The children that run artifacts, a few for all tests. Call ``next_bundle`` before a bundle of one's own."""
+    with Pool() as shared:
+        yield shared
 
 
 @pytest.fixture(scope="session")

@@ -15,6 +15,7 @@ from conftest import fwexport
 from PIL import Image
 
 from exporter.bring import bring
+from exporter.build import build
 from exporter.converters import Converters
 from exporter.frameworks.huggingface_pixels import operations
 from exporter.preprocess_option import parse
@@ -25,7 +26,9 @@ from exporter.sources.huggingface import labels
 from runtimes import preprocess
 from runtimes.bundle import TensorSpec
 from runtimes.errors import NotAModelError, UsageError
+from runtimes.pool import Pool
 from runtimes.reference import open_reference
+from runtimes.verify import VerifyOptions, verify
 from tests.zoo import huggingface
 from tests.zoo.registry import MODELS
 
@@ -275,13 +278,13 @@ def test_from_the_folder_to_the_verdict_and_the_same_label_as_transformers(
 
 
 def test_a_convolutional_family_goes_to_tf_lite(
-    folders: dict[str, Path], converters: Converters, tmp_path: Path
+    folders: dict[str, Path], converters: Converters, pool: Pool, tmp_path: Path
 ) -> None:
-    out = tmp_path / "out"
-    done = fwexport("export", folders["hf_mobilenet_v2"], "--format", "tflite", "-o", out)
-    assert done.returncode == 0, done.stderr
-    verified = fwexport("verify", out, "--json")
-    assert verified.returncode == 0, verified.stdout[-2000:]
+    source, out = tmp_path / "source", tmp_path / "out"
+    bring(Given(str(folders["hf_mobilenet_v2"])), None, source, converters)
+    build(source, out, ("tflite",), converters)
+    pool.next_bundle()
+    assert [row.outcome for row in verify(out, VerifyOptions(), pool).rows] == ["passed"]
     _same_label(folders["hf_mobilenet_v2"], tmp_path, converters, "litert")
 
 

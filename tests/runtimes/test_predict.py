@@ -192,14 +192,15 @@ def photo(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def test_the_same_image_gets_the_same_label_everywhere(bundles: dict[str, Path], photo: Path) -> None:
+def test_the_same_image_gets_the_same_label_everywhere(
+    bundles: dict[str, Path], photo: Path, pool: Pool
+) -> None:
     """Every format of each framework's bundle, in every runtime."""
     found: dict[str, dict[str, Prediction]] = defaultdict(dict)
-    with Pool() as pool:
-        for framework, folder in bundles.items():
-            pool.next_bundle()
-            for one in predict(folder, [photo], PredictOptions(runtimes=tuple(names())), pool):
-                found[framework][one.artifact] = one
+    for framework, folder in bundles.items():
+        pool.next_bundle()
+        for one in predict(folder, [photo], PredictOptions(runtimes=tuple(names())), pool):
+            found[framework][one.artifact] = one
     for framework, by_format in found.items():
         assert sorted(by_format) == list(FORMATS), framework
         assert {one.top[0].label for one in by_format.values()} == {"4"}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -28,9 +27,8 @@ FAILED = Row("net", "tflite", "failed", "no such operator")
 
 
 @pytest.fixture(scope="module")
-def zoo(children: Converters, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Zoo]:
-    with Pool() as pool:
-        yield Zoo(tmp_path_factory.mktemp("zoo"), children, pool)
+def zoo(children: Converters, pool: Pool, tmp_path_factory: pytest.TempPathFactory) -> Zoo:
+    return Zoo(tmp_path_factory.mktemp("zoo"), children, pool)
 
 
 @pytest.mark.parametrize("name", FAST)
