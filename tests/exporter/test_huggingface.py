@@ -268,23 +268,26 @@ def test_an_old_configuration_names_its_class_otherwise() -> None:
 
 
 def test_from_the_folder_to_the_verdict_and_the_same_label_as_transformers(
-    folders: dict[str, Path], converters: Converters, tmp_path: Path
+    folders: dict[str, Path], converters: Converters, pool: Pool, tmp_path: Path
 ) -> None:
     """Every format of a ViT; an image of another size, labelled by transformers alone and by two of our runtimes."""
-    done = fwexport("build", folders["hf_vit"], "--no-bench", "--json", "-o", tmp_path / "out")
-    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
-    assert [row["outcome"] for row in json.loads(done.stdout)["rows"]] == ["passed"] * 7
+    source, out = tmp_path / "source", tmp_path / "out"
+    bring(Given(str(folders["hf_vit"])), None, source, converters)
+    build(source, out, (), converters)
+    pool.next_bundle()
+    assert [row.outcome for row in verify(out, VerifyOptions(), pool).rows] == ["passed"] * 7
     _same_label(folders["hf_vit"], tmp_path, converters, "onnxruntime", "litert")
 
 
 def test_a_convolutional_family_goes_to_tf_lite(
-    folders: dict[str, Path], converters: Converters, pool: Pool, tmp_path: Path
+    folders: dict[str, Path], converters: Converters, tmp_path: Path
 ) -> None:
-    source, out = tmp_path / "source", tmp_path / "out"
-    bring(Given(str(folders["hf_mobilenet_v2"])), None, source, converters)
-    build(source, out, ("tflite",), converters)
-    pool.next_bundle()
-    assert [row.outcome for row in verify(out, VerifyOptions(), pool).rows] == ["passed"]
+    """By the command line."""
+    out = tmp_path / "out"
+    done = fwexport("export", folders["hf_mobilenet_v2"], "--format", "tflite", "-o", out)
+    assert done.returncode == 0, done.stderr
+    verified = fwexport("verify", out, "--json")
+    assert verified.returncode == 0, verified.stdout[-2000:]
     _same_label(folders["hf_mobilenet_v2"], tmp_path, converters, "litert")
 
 
