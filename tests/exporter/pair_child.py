@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 TRAIN = 1400
+KINDS = ("float", "dynamic", "int8_inside", "int8", "uint8", "float16")
 
 
 def write(folder: Path) -> None:
@@ -31,7 +32,7 @@ def write(folder: Path) -> None:
     classifier.save(folder / "classifier.keras")
     classifier.save(folder / "classifier.h5")
     np.savez(folder / "heldout.npz", image=images[TRAIN:], labels=labels[TRAIN:])
-    _write_tflite(folder, "classifier", classifier, images[:200])
+    _write_tflite(folder, "classifier", classifier, images[:200], KINDS)
     (folder / "rare.tflite").write_bytes(_converter(_rare(keras, classifier)).convert())
     weights = classifier.get_weights()
     place = np.unravel_index(np.argmax(np.abs(weights[0])), weights[0].shape)
@@ -42,7 +43,7 @@ def write(folder: Path) -> None:
     autoencoder.compile("adam", "mse")
     autoencoder.fit(images[:TRAIN], images[:TRAIN], epochs=2, verbose=0)
     autoencoder.save(folder / "autoencoder.keras")
-    _write_tflite(folder, "autoencoder", autoencoder, images[:200])
+    _write_tflite(folder, "autoencoder", autoencoder, images[:200], ("float", "int8"))
 
 
 def _classifier(keras: Any) -> Any:
@@ -76,19 +77,25 @@ def _converter(model: Any, **options: Any) -> Any:
     return converter
 
 
-def _write_tflite(folder: Path, name: str, model: Any, images: np.ndarray[Any, Any]) -> None:
+def _write_tflite(
+    folder: Path, name: str, model: Any, images: np.ndarray[Any, Any], kinds: tuple[str, ...]
+) -> None:
     import tensorflow as tf
 
     smaller = {"optimizations": [tf.lite.Optimize.DEFAULT]}
     whole = {**smaller, "representative_dataset": lambda: ([image[None]] for image in images)}
-    kinds: dict[str, dict[str, Any]] = {"float": {}, "dynamic": smaller, "int8_inside": whole}
+    options: dict[str, dict[str, Any]] = {
+        "float": {},
+        "dynamic": smaller,
+        "int8_inside": whole,
+        "float16": smaller,
+    }
     for dtype in (tf.int8, tf.uint8):
-        kinds[dtype.name] = {**whole, "inference_input_type": dtype, "inference_output_type": dtype}
-    for kind, options in kinds.items():
-        converter = _converter(model, **options)
-        if "representative_dataset" in options:
+        options[dtype.name] = {**whole, "inference_input_type": dtype, "inference_output_type": dtype}
+    for kind in kinds:
+        converter = _converter(model, **options[kind])
+        if "representative_dataset" in options[kind]:
             converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+        if kind == "float16":
+            converter.target_spec.supported_types = [tf.float16]
         (folder / f"{name}_{kind}.tflite").write_bytes(converter.convert())
-    half = _converter(model, **smaller)
-    half.target_spec.supported_types = [tf.float16]
-    (folder / f"{name}_float16.tflite").write_bytes(half.convert())
