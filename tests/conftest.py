@@ -16,7 +16,7 @@ from browser_bundles import with_variants
 from sshd import Sshd, missing, sshd
 
 from exporter.converters import Converters
-from runtimes.pool import Pool
+from tests.mutants.run import FaultyPool
 
 HERE = Path(__file__).parent
 BRIEF_BENCH = HERE / "brief_bench.py"
@@ -68,9 +68,12 @@ def children() -> Iterator[Converters]:
 
 
 @pytest.fixture(scope="session")
-def pool() -> Iterator[Pool]:
-    """The children that run artifacts, a few for all tests. Call ``next_bundle`` before a bundle of one's own."""
-    with Pool() as shared:
+def pool() -> Iterator[FaultyPool]:
+    """The children that run artifacts, a few for all tests. Call ``next_bundle`` before a bundle of one's own.
+
+    The tests of mutants set a fault in it, which ends with their bundle.
+    """
+    with FaultyPool() as shared:
         yield shared
 
 

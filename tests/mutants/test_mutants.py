@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -46,9 +45,9 @@ PASSED = Row("tflite", "passed", "", 1.0)
 
 
 @pytest.fixture(scope="module")
-def mutants(children: Converters, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mutants]:
-    with FaultyPool() as pool:
-        yield Mutants(tmp_path_factory.mktemp("mutants"), children, children, pool, explained=1)
+def mutants(children: Converters, pool: FaultyPool, tmp_path_factory: pytest.TempPathFactory) -> Mutants:
+    pool.next_bundle()
+    return Mutants(tmp_path_factory.mktemp("mutants"), children, children, pool, explained=1)
 
 
 def test_a_clean_export_is_not_blamed(mutants: Mutants) -> None:
