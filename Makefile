@@ -18,9 +18,9 @@ test: lint
 test-browser: $(VENV)/dev $(WEB)/node_modules/.package-lock.json browser
 	$(BIN)/python -m pytest -m browser
 
-# Chromium, Chrome, Edge or Firefox, or the one that FWEXPORT_BROWSER names
+# Chromium, Chrome or Edge, which the tests of pages need, or the one that FWEXPORT_BROWSER names
 browser: $(VENV)/dev
-	@$(BIN)/python -c "import sys; from runtimes.browser.find import check; sys.exit(bool(check()))" || .ci/install chromium
+	@$(BIN)/python -c "import sys; from runtimes.browser.find import browsers; sys.exit(not any(b.family == 'chromium' for b in browsers()))" || .ci/install chromium
 
 # All models, or those whose names contain a word: make zoo MODELS="swin vit"
 zoo: $(VENV)/dev $(WEB)/node_modules/.package-lock.json

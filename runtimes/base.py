@@ -65,9 +65,9 @@ class Session(ABC):
     ``inputs``, ``outputs`` and ``metadata`` are read from the file. ``settings`` are those that shape its
     speed or its numbers, by the runtime's own names for them, as they are in force. A runtime that computes in other
     processes says their ``pids``, and what these had come to when its library was loaded and the artifact was not:
-    ``library_s`` after their start, with ``library_rss_bytes`` of memory; and, where a browser had to be started first,
-    that the artifact took ``load_s``. ``emulated`` names the software that plays
-    the device where there is no real one, as SwiftShader plays a GPU; ``downloaded_bytes`` is what a browser fetched
+    ``library_s`` after their start (in a page, after its own: a browser that was started is in no figure), with
+    ``library_rss_bytes`` of memory; and, where a browser had to be started first, that the artifact took ``load_s``.
+    ``emulated`` names the software that plays the device where there is no real one, as SwiftShader plays a GPU; ``downloaded_bytes`` is what a browser fetched
     until the session was open, uncompressed: the library and the artifact.
     """
 

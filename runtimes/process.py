@@ -79,16 +79,24 @@ def wait_for_end(pid: int) -> None:
     """Return when a process has ended, whoever's child it is; where the system does not tell (Linux does), look."""
     try:
         end = os.pidfd_open(pid)
-    except AttributeError:
-        import psutil
-
-        while psutil.pid_exists(pid):
-            time.sleep(0.5)
     except ProcessLookupError:
         return
+    except (AttributeError, OSError):  # another system, an older kernel, a filter of system calls
+        while not _has_ended(pid):
+            time.sleep(0.5)
     else:
         select.select([end], [], [])
         os.close(end)
+
+
+def _has_ended(pid: int) -> bool:
+    """Also when nobody has collected it yet."""
+    import psutil
+
+    try:
+        return bool(psutil.Process(pid).status() == psutil.STATUS_ZOMBIE)
+    except psutil.Error:
+        return True
 
 
 def with_descendants(pid: int) -> tuple[int, ...]:

@@ -20,7 +20,8 @@ from runtimes.process import peak_rss_bytes, reset_peak_rss
 class Opened:
     """A session just opened: its tensors as the file has them, its proof, and what opening took, in seconds and bytes.
 
-    ``first_s`` is the first run, where inputs for it were given. ``baseline_rss_bytes`` is the memory of the process that
+    ``import_s`` is the runtime's own library, where it computes: in a browser what a page takes to fetch, compile and start
+    it, without the browser. ``first_s`` is the first run, where inputs for it were given. ``baseline_rss_bytes`` is the memory of the process that
     computes, once the runtime's library was imported; ``loaded_rss_bytes`` the most that it then held until the
     artifact was loaded. ``emulated`` and ``downloaded_bytes`` are the session's.
     """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shutil
@@ -41,20 +42,13 @@ _BEHIND = {
     "/usr/bin/firefox": "/usr/lib/firefox/firefox",
 }
 
-# Where each is when it is not on the PATH, below the folders that the system has for programs.
+# Where each is when it is not on the PATH, below the folders that macOS has for programs.
 _MAC = {
     "chromium": "Chromium.app/Contents/MacOS/Chromium",
     "chrome": "Google Chrome.app/Contents/MacOS/Google Chrome",
     "edge": "Microsoft Edge.app/Contents/MacOS/Microsoft Edge",
     "firefox": "Firefox.app/Contents/MacOS/firefox",
 }
-_WINDOWS = {
-    "chromium": "Chromium/Application/chrome.exe",
-    "chrome": "Google/Chrome/Application/chrome.exe",
-    "edge": "Microsoft/Edge/Application/msedge.exe",
-    "firefox": "Mozilla Firefox/firefox.exe",
-}
-
 # What a browser calls itself, and what it is called here.
 _NAMES = {"Firefox": "firefox", "Edge": "edge", "Chromium": "chromium", "Chrome": "chrome"}
 
@@ -78,8 +72,7 @@ def browsers() -> Iterator[Browser]:
     """Chromium, Chrome, Edge and Firefox, as far as they are here; the named one alone where FWEXPORT_BROWSER names one."""
     named = os.environ.get(BROWSER)
     for path in _named(named) if named else _places(sys.platform, os.environ):
-        behind = _BEHIND.get(path, "")
-        found = _ask(behind if Path(behind).is_file() else path)
+        found = None if _is_snap(path) else _ask(path)
         if found is not None:
             yield found
 
@@ -89,8 +82,12 @@ def check() -> str | None:
     if find_browser() is not None:
         return None
     named = os.environ.get(BROWSER)
+    paths = _named(named) if named else _places(sys.platform, os.environ)
+    snap = next(filter(_is_snap, paths), None)
+    if snap:
+        return f"{snap} is a snap, which sees neither our profile nor ends with us: {INSTALL}, as a package that is no snap"
     if named:
-        why = "is no browser that answers --version" if _named(named) else "is not there"
+        why = "is no browser that answers --version" if paths else "is not there"
         return f"{BROWSER} names {named}, which {why}: let it name Chromium, Chrome, Edge or Firefox, or unset it"
     return f"no browser found: {INSTALL}"
 
@@ -105,51 +102,46 @@ def require_browser() -> Browser:
 
 def _named(named: str) -> list[str]:
     """The executable that a person named, by its path or as on the PATH."""
-    path = Path(shutil.which(named) or named)
-    return [str(path.resolve())] if path.is_file() else []
+    path = shutil.which(named) or named
+    return [_behind(path)] if Path(path).is_file() else []
 
 
 def _places(platform: str, environ: Mapping[str, str]) -> list[str]:
     """Every executable that may be a browser, the preferred first."""
-    programs: list[str] = []
-    below: dict[str, str] = {}
-    if platform == "darwin":
-        programs, below = ["/Applications", f"{environ.get('HOME', '')}/Applications"], _MAC
-    elif platform == "win32":
-        programs = [
-            environ[key] for key in ("ProgramFiles", "ProgramFiles(x86)", "LocalAppData") if key in environ
-        ]
-        below = _WINDOWS
+    folders = ["/Applications", f"{environ.get('HOME', '')}/Applications"] if platform == "darwin" else []
     found = []
     for kind, names in _ON_PATH.items():
         found += [shutil.which(name, path=environ.get("PATH")) for name in names]
-        found += [f"{folder}/{below[kind]}" for folder in programs if kind in below]
-    # A name on the PATH is often a link, and a script may be behind it.
-    return [str(Path(path).resolve()) for path in found if path and Path(path).is_file()]
+        found += [f"{folder}/{_MAC[kind]}" for folder in folders]
+    return [_behind(path) for path in found if path and Path(path).is_file()]
+
+
+def _behind(path: str) -> str:
+    """What a name on the PATH means, which is often a link, and may be a script; a snap keeps its name."""
+    if _is_snap(path):
+        return path
+    path = str(Path(path).resolve())
+    behind = _BEHIND.get(path, "")
+    return behind if Path(behind).is_file() else path
+
+
+def _is_snap(path: str) -> bool:
+    """Whether it is one of Ubuntu's snaps, or a script that starts one."""
+    with contextlib.suppress(OSError), Path(path).open("rb") as file:
+        return path.startswith("/snap/") or (file.read(2) == b"#!" and b"/snap/" in file.read(10_000))
+    return False
 
 
 @cache
 def _ask(path: str) -> Browser | None:
     """The executable as it describes itself; None when it does not run, or is none of the known."""
-    if not Path(path).is_file():
+    try:
+        asked = subprocess.run([path, "--version"], capture_output=True, text=True, timeout=30, check=True)
+    except (OSError, subprocess.SubprocessError):
         return None
-    told = _told(Path(path))
+    told = asked.stdout
     name = next((name for word, name in _NAMES.items() if word in told), None)
     version = re.search(r"\d+(\.\d+)+", told)
     if name is None or version is None:
         return None
     return Browser(name, "firefox" if name == "firefox" else "chromium", Path(path), version[0])
-
-
-def _told(path: Path) -> str:
-    """Its name and version. On Windows, Chromium and its kin have them in the names of folders, and do not print."""
-    if sys.platform == "win32" and path.stem != "firefox":
-        name = {"msedge": "Edge", "chrome": "Chrome"}.get(path.stem, path.stem)
-        return f"{name} {max((folder.name for folder in path.parent.glob('*.*.*.*')), default='')}"
-    try:
-        asked = subprocess.run(
-            [str(path), "--version"], capture_output=True, text=True, timeout=30, check=True
-        )
-    except (OSError, subprocess.SubprocessError):
-        return ""
-    return asked.stdout

@@ -10,7 +10,7 @@ import shutil
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import psutil
@@ -153,6 +153,10 @@ _FIREFOX: Mapping[str, bool | int | str] = {
     "privacy.reduceTimerPrecision": False,
 }
 
+# Bytes of the path of a socket, less the zero at its end; macOS has the fewest.
+LONGEST_SOCKET = 103
+_SOCKET = len("/org.chromium.Chromium.123456/SingletonSocket")
+
 # Ends the browser $1 and removes the folder $2 when its input ends without a line, which is when the process that
 # holds the other end has ended, however it did.
 _WATCH = 'read -r _ && exit; kill -KILL "$1"; sleep 0.3; rm -rf "$2" || { sleep 2; rm -rf "$2"; }'
@@ -163,7 +167,7 @@ def command(browser: Browser, profile: Path, url: str, *, as_root: bool | None =
     if browser.family == "firefox":
         return [str(browser.path), "--headless", "--no-remote", "--profile", str(profile), url]
     if as_root is None:
-        as_root = hasattr(os, "geteuid") and os.geteuid() == 0
+        as_root = os.geteuid() == 0
     sandbox = ["--no-sandbox"] if as_root else []
     return [str(browser.path), *_CHROMIUM, *sandbox, f"--user-data-dir={profile}", url]
 
@@ -179,10 +183,13 @@ def preferences(family: Family) -> dict[str, str]:
 def environment(folder: Path, inherited: Mapping[str, str]) -> dict[str, str]:
     """What a browser is told: no desktop to talk to, no reports of crashes, and a home to make folders in.
 
-    Firefox makes Downloads there, and Chromium's reporter of crashes its database, whether it is on or not.
+    Firefox makes Downloads there, and Chromium's reporter of crashes its database, whether it is on or not. Temporary
+    files go there too, except where the path of Chromium's socket would be longer than a socket's may be.
     """
+    short = len(str(folder)) + _SOCKET <= LONGEST_SOCKET
     return {
         **inherited,
+        **({"TMPDIR": str(folder)} if short else {}),
         "HOME": str(folder),
         "XDG_CONFIG_HOME": str(folder / "config"),
         "DBUS_SESSION_BUS_ADDRESS": "disabled:",
@@ -213,20 +220,31 @@ class Launched:
 
     def __init__(self, browser: Browser, url: str, *switches: str) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="fwexport-browser-"))
+        try:
+            self.process = self._start(browser, url, switches)
+        except BaseException:
+            shutil.rmtree(self.folder, ignore_errors=True)
+            raise
+        try:
+            self._watch = _watch(self.process.pid, self.folder)
+        except BaseException:
+            self._end()
+            raise
+
+    def _start(self, browser: Browser, url: str, switches: Sequence[str]) -> subprocess.Popen[bytes]:
         profile = self.folder / "profile"
         profile.mkdir()
         for name, text in preferences(browser.family).items():
             (profile / name).write_text(text)
         line = command(browser, profile, url)
         with (self.folder / "log").open("wb") as log:
-            self.process = subprocess.Popen(
+            return subprocess.Popen(
                 [line[0], *switches, *line[1:]],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
                 env=environment(self.folder, os.environ),
             )
-        self._watch = _watch(self.process.pid, self.folder) if os.name == "posix" else None
 
     def log(self) -> str:
         """What browser and page have printed."""
@@ -244,6 +262,13 @@ class Launched:
 
     def close(self) -> None:
         """End the browser with all its processes, and remove its profile."""
+        self._end()
+        assert self._watch.stdin is not None
+        with contextlib.suppress(OSError), self._watch.stdin as line:
+            line.write(b"\n")
+        self._watch.wait()
+
+    def _end(self) -> None:
         children = self.descendants()
         self.process.kill()
         for child in children:
@@ -251,10 +276,6 @@ class Launched:
                 child.kill()
         self.process.wait()
         _until(lambda: not any(map(_runs, children)), seconds=5.0)
-        if self._watch is not None and self._watch.stdin is not None:
-            with contextlib.suppress(OSError), self._watch.stdin as line:
-                line.write(b"\n")
-            self._watch.wait()
         shutil.rmtree(self.folder, ignore_errors=True)
 
 

@@ -34,10 +34,11 @@ ANSWER_S = 270.0
 # What a page says of a request that failed, and the error that this becomes.
 _ERRORS: dict[str, type[Exception]] = {"unavailable": UnavailableError, "model": NotAModelError}
 
-# What the process of a page says of itself: Chromium's on the command line, Firefox's as its name, which Linux cuts.
-_PAGES = {"chromium": {"--type=renderer"}, "firefox": {"Web Content", "Isolated Web Co"}}
-_GPU = {"--type=gpu-process"}
-_SURFACE = "--top-chrome-webui"  # a page too, of Chromium's own
+# What the processes of pages and of GPUs have on their command lines: Chromium's anywhere, Firefox's at the end.
+_PAGES = {"chromium": "--type=renderer", "firefox": "tab"}
+_GPU = {"chromium": "--type=gpu-process", "firefox": "gpu"}
+# Pages of the browser's own, by a word on Chromium's command line or by the name of Firefox's process, which Linux cuts.
+_OWN = {"--top-chrome-webui", "WebExtensions", "Privileged Cont"}
 
 
 class BrowserProcess:
@@ -81,14 +82,16 @@ class BrowserProcess:
             raise
 
     @property
-    def version(self) -> str:
-        """The browser's."""
-        return self.browser.version
-
-    @property
     def pids(self) -> tuple[int, ...]:
-        """The processes that compute: the page's and, on a GPU, the one that talks to it, where that is another."""
-        return (*self._pages()[-1:], *(self._processes(_GPU) if self._on_gpu else ()))
+        """The processes that compute: the page's and, on a GPU, the one that talks to it, where that is another.
+
+        All of the browser's, where its page's cannot be told from them.
+        """
+        gpu = self._processes(_GPU) if self._on_gpu else []
+        pages = self._pages()[-1:]
+        if pages:
+            return (*pages, *gpu)
+        return (self.launched.process.pid, *(process.pid for process in self.launched.descendants()))
 
     @property
     def downloaded_bytes(self) -> int:
@@ -123,15 +126,15 @@ class BrowserProcess:
 
     def _pages(self) -> list[int]:
         """The newest is the page's: the one that a browser starts for it gives way to another when it gets isolated."""
-        return self._processes(_PAGES[self.browser.family])
+        return self._processes(_PAGES)
 
-    def _processes(self, kinds: set[str]) -> list[int]:
-        """Their pids, in the order in which they were started."""
+    def _processes(self, words: Mapping[str, str]) -> list[int]:
+        """The pids of those that have this word, in the order in which they were started."""
         found = []
         for process in self.launched.descendants():
             with contextlib.suppress(psutil.Error):  # it has ended
-                words = {process.name(), *process.cmdline()}
-                if words & kinds and _SURFACE not in words:
+                line = process.cmdline() if self.browser.family == "chromium" else process.cmdline()[-1:]
+                if words[self.browser.family] in line and _OWN.isdisjoint({process.name(), *line}):
                     found.append((process.create_time(), process.pid))
         return [pid for _, pid in sorted(found)]
 
@@ -174,6 +177,6 @@ class BrowserProcess:
         words = last_words(self.launched.log())
         self.close()
         return kind(
-            f"{self.browser.name} {self.version} {how}, in {do}."
+            f"{self.browser.name} {self.browser.version} {how}, in {do}."
             + (f" Its last words: {words}" if words else "")
         )

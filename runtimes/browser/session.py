@@ -147,7 +147,7 @@ class BrowserSession(JavascriptSession):
 
     @property
     def _browser(self) -> str:
-        return f"{self.process.browser.name} {self.process.version}"
+        return f"{self.process.browser.name} {self.process.browser.version}"
 
     def prove(self) -> str:
         """What the library and the browser say of where they compute, and what plays it."""

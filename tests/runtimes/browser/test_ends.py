@@ -6,6 +6,8 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -47,7 +49,14 @@ def test_a_page_that_hangs(name: str) -> None:
     assert until(lambda: not left(process.launched.folder))
 
 
-def test_a_browser_that_goes_with_its_owner(name: str, tmp_path: Path) -> None:
+@pytest.fixture
+def temporary() -> Iterator[Path]:
+    """An empty folder for temporary files, whose path is as short as it is outside of tests."""
+    with tempfile.TemporaryDirectory(dir="/tmp", prefix="b") as folder:
+        yield Path(folder)
+
+
+def test_a_browser_that_goes_with_its_owner(name: str, temporary: Path) -> None:
     """Nothing of the owner's runs any more when it is killed so: it is the watch that tidies up."""
     browser = family(name)
     script = f"""
@@ -59,7 +68,7 @@ process = BrowserProcess({{}}, browser=Browser({browser.name!r}, {browser.family
 print(process.launched.folder, flush=True)
 sys.stdin.read()
 """
-    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    environment = {**os.environ, "TMPDIR": str(temporary)}
     owner = subprocess.Popen(
         [sys.executable, "-c", script],
         stdin=subprocess.PIPE,
@@ -75,7 +84,7 @@ sys.stdin.read()
         assert len(left(folder)) > 3
         owner.kill()
     assert until(lambda: not left(folder))
-    assert until(lambda: not folder.exists())
+    assert until(lambda: not list(temporary.iterdir()))
 
 
 def test_an_interrupt_while_it_starts(name: str, monkeypatch: pytest.MonkeyPatch) -> None:

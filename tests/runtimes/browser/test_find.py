@@ -82,15 +82,25 @@ def test_what_a_script_starts_is_started_without_it(bin: Path, monkeypatch: pyte
     binary = program(bin.parent / "lib" / "chromium", "Chromium 156.0.8078.108")
     monkeypatch.setattr(find, "_BEHIND", {str(script): str(binary)})
     assert require_browser().path == binary
+    monkeypatch.setenv(BROWSER, str(script))
+    assert require_browser().path == binary
+    binary.unlink()
+    assert require_browser().path == script
 
 
-def test_applications_of_a_mac_and_programs_of_windows(bin: Path) -> None:
+def test_a_snap_is_passed_over_and_said(bin: Path) -> None:
+    snap = program(bin / "chromium-browser", "Chromium 156.0.8078.108 snap")
+    snap.write_text(snap.read_text() + "exec /snap/bin/chromium\n")
+    with pytest.raises(
+        UnavailableError, match=r"chromium-browser is a snap, .* as a package that is no snap"
+    ):
+        require_browser()
+    working = program(bin / "firefox", "Mozilla Firefox 140.2.0")
+    assert require_browser().path == working
+
+
+def test_applications_of_a_mac(bin: Path) -> None:
     mac = program(
         bin.parent / "Applications/Google Chrome.app/Contents/MacOS/Google Chrome", "Google Chrome 150.0.1"
     )
     assert str(mac) in find._places("darwin", {"HOME": str(bin.parent), "PATH": os.environ["PATH"]})
-    edge = program(bin.parent / "Programs/Microsoft/Edge/Application/msedge.exe", "")
-    places = find._places(
-        "win32", {"ProgramFiles(x86)": str(bin.parent / "Programs"), "PATH": os.environ["PATH"]}
-    )
-    assert places == [str(edge)]

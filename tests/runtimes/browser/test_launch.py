@@ -2,10 +2,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import psutil
 import pytest
 
 from runtimes.browser.find import Browser
-from runtimes.browser.launch import command, environment, last_words, preferences
+from runtimes.browser.launch import Launched, command, environment, last_words, preferences
 
 CHROME = Browser("chrome", "chromium", Path("/opt/chrome"), "150.0")
 FIREFOX = Browser("firefox", "firefox", Path("/opt/firefox"), "140.0")
@@ -54,9 +55,43 @@ def test_a_firefox_gets_its_settings_by_a_file_of_its_profile() -> None:
     assert 'user_pref("services.settings.server", "data:,#remote-settings-dummy/v1");' in lines
 
 
-def test_nothing_is_written_to_a_persons_home() -> None:
-    told = environment(Path("/f"), {"HOME": "/home/ada", "PATH": "/bin"})
+def test_nothing_is_written_to_a_persons_home_or_left_in_temporary_folders() -> None:
+    told = environment(Path("/f"), {"HOME": "/home/ada", "PATH": "/bin", "TMPDIR": "/tmp"})
     assert (told["HOME"], told["XDG_CONFIG_HOME"], told["PATH"]) == ("/f", "/f/config", "/bin")
+    assert told["TMPDIR"] == "/f"
+
+
+def test_a_path_that_is_too_long_for_a_socket_is_left_alone() -> None:
+    assert environment(Path("/" + 60 * "f"), {"TMPDIR": "/tmp"})["TMPDIR"] == "/tmp"
+    assert "TMPDIR" not in environment(Path("/" + 60 * "f"), {})
+
+
+def test_a_browser_that_cannot_be_started_leaves_no_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    with pytest.raises(FileNotFoundError):
+        Launched(Browser("chrome", "chromium", tmp_path / "nothing", "1.0"), URL)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_browser_that_cannot_be_watched_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    started: list[int] = []
+
+    def fails(pid: int, folder: Path) -> None:
+        started.append(pid)
+        raise BlockingIOError("no more processes")
+
+    sleeps = tmp_path / "browser"
+    sleeps.write_text("#!/bin/sh\nexec sleep 60\n")
+    sleeps.chmod(0o755)
+    (tmp_path / "temporary").mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "temporary"))
+    monkeypatch.setattr("runtimes.browser.launch._watch", fails)
+    with pytest.raises(BlockingIOError):
+        Launched(Browser("chrome", "chromium", sleeps, "1.0"), URL)
+    assert not psutil.pid_exists(started[0])
+    assert list((tmp_path / "temporary").iterdir()) == []
 
 
 @pytest.mark.parametrize(
