@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from runtimes.base import names, runtime
+from runtimes.base import browser_runtimes
 from runtimes.browser.find import find_browser
 from runtimes.bundle import Bundle
 
@@ -19,7 +19,7 @@ def left_out(
         return None
     held = {artifact.format for bundle in bundles for artifact in bundle.manifest.artifacts}
     asked = held & set(formats) if formats else held
-    able = [name for name in names() if runtime(name).IN_BROWSER and asked & set(runtime(name).FORMATS)]
+    able = [name for name, adapter in browser_runtimes().items() if asked & set(adapter.FORMATS)]
     found = find_browser() if able else None
     if found is None:
         return None

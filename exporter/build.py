@@ -19,7 +19,7 @@ from exporter.converters import Converters
 from exporter.plan import Goal, check_formats, edges, fixing, formats, plan, steps, with_batch
 from exporter.reference import write_reference
 from exporter.source_folder import SourceFile, open_source
-from runtimes.base import names, runtime
+from runtimes.base import browser_runtimes
 from runtimes.batches import fixed_batch
 from runtimes.bundle import (
     MANIFEST,
@@ -106,8 +106,9 @@ def build(
 
 def for_browsers() -> list[str]:
     """The formats that some runtime in a browser takes with a fixed batch alone."""
-    adapters = [runtime(name) for name in names()]
-    return [format for each in adapters if each.IN_BROWSER and each.FIXED_BATCH for format in each.FORMATS]
+    return [
+        format for each in browser_runtimes().values() if each.FIXED_BATCH for format in each.FORMATS
+    ]
 
 
 def _convert_all(

@@ -17,8 +17,9 @@ from exporter.source_kind import Given
 from exporter.train import train
 from exporter.training.options import TrainOptions
 from runtimes.agreement import agreement
+from runtimes.base import browser_formats
 from runtimes.bench import BenchOptions, bench_together, cases
-from runtimes.bundle import MANIFEST, Failure, open_bundle
+from runtimes.bundle import MANIFEST, Bundle, Failure, open_bundle
 from runtimes.doubts import Doubt
 from runtimes.errors import UsageError
 from runtimes.pool import Pool, cells
@@ -71,7 +72,7 @@ class Done:
 
 def run(job: Job, steps: Steps) -> Done:
     """Train, export, verify, measure, report."""
-    check_formats(job.formats)
+    check_formats(job.formats, job.browser)
     targets: dict[str, Path]
     if job.given is not None:
         targets = {job.given.source: job.out}
@@ -83,22 +84,23 @@ def run(job: Job, steps: Steps) -> Done:
     measured: list[BenchRow] = []
     doubts: tuple[Doubt, ...] = ()
     with steps.stage("verify") as stage, Pool() as pool:
-        whole = [target for target in targets.values() if open_bundle(target).manifest.artifacts]
-        if note := left_out([open_bundle(target) for target in whole], (), (), job.browser):
+        bundles = [bundle for bundle in map(open_bundle, targets.values()) if bundle.manifest.artifacts]
+        browser = job.browser and all(map(_for_browsers, bundles))  # else a failure says what is missing
+        if note := left_out(bundles, (), (), job.browser):
             stage.say(note)
-        stage.expect(sum(len(cells(open_bundle(target), browser=job.browser)) for target in whole))
-        for target in whole:
+        stage.expect(sum(len(cells(bundle, browser=browser)) for bundle in bundles))
+        for bundle in bundles:
             pool.next_bundle()
             found = verify(
-                target, VerifyOptions(browser=job.browser), pool, lambda row: stage.step(_name(row))
+                bundle.folder, VerifyOptions(browser=browser), pool, lambda row: stage.step(_name(row))
             )
             verified += found.rows
     if job.time:
-        options = BenchOptions(time=job.time, browser=job.browser)
+        options = BenchOptions(time=job.time, browser=browser)
         with steps.stage("bench") as stage:
-            stage.expect(sum(len(cases(open_bundle(target), options)) for target in whole))
+            stage.expect(sum(len(cases(bundle, options)) for bundle in bundles))
             timed = bench_together(
-                {target: target for target in whole},
+                {bundle.folder: bundle.folder for bundle in bundles},
                 options,
                 lambda row: stage.step(f"{_name(row)}, batch {row.batch}"),
                 stage.describe,
@@ -127,6 +129,10 @@ def _write_bundles(job: Job, targets: dict[str, Path], steps: Steps) -> tuple[Fa
                 manifest = build(source, target, job.formats, converters, stage.step, job.browser)
             failures += manifest.failures
     return tuple(failures)
+
+
+def _for_browsers(bundle: Bundle) -> bool:
+    return any(artifact.format in browser_formats() for artifact in bundle.manifest.artifacts)
 
 
 def _check_output(out: Path, several: bool) -> None:

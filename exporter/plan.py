@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import PurePath
 
 from exporter.base import conversion, names
+from runtimes.base import browser_formats
 from runtimes.errors import UsageError
 from runtimes.formats import FILES
 
@@ -58,13 +59,18 @@ def formats() -> list[str]:
     return sorted({target for _, target in edges().values()})
 
 
-def check_formats(asked: Sequence[str]) -> None:
-    """Raise UsageError for a format that no conversion writes."""
+def check_formats(asked: Sequence[str], browser: bool = False) -> None:
+    """Raise UsageError for a format that no conversion writes, and for a ``browser`` in which none of them runs."""
     for name in asked:
         if name not in formats():
             close = difflib.get_close_matches(name, formats(), 1)
             hint = f" Did you mean {close[0]!r}?" if close else ""
             raise UsageError(f"there is no format {name!r}.{hint} The formats are: {', '.join(formats())}.")
+    if browser and asked and not set(asked) & set(browser_formats()):
+        raise UsageError(
+            f"{', '.join(asked)} runs in no browser; what does is {', '.join(browser_formats())}. Ask for one of these "
+            "too, or leave --browser out."
+        )
 
 
 def route(source: str, target: str, known: Edges) -> tuple[str, ...] | None:

@@ -224,6 +224,16 @@ def in_browser(name: str) -> bool:
     return name in [*names(), "fake"] and runtime(name).IN_BROWSER
 
 
+def browser_runtimes() -> dict[str, Runtime]:
+    """The adapters that run in a browser, by name."""
+    return {name: runtime(name) for name in names() if runtime(name).IN_BROWSER}
+
+
+def browser_formats() -> list[str]:
+    """The formats that some runtime in a browser runs."""
+    return sorted({format for adapter in browser_runtimes().values() for format in adapter.FORMATS})
+
+
 def for_format(format: str) -> list[str]:
     """The adapters that run this format."""
     return [name for name in names() if format in runtime(name).FORMATS]

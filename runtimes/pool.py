@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import Self
 
 from runtimes import session_child
-from runtimes.base import Array, Runtime, SessionOptions, for_format, runtime
+from runtimes.base import Array, Runtime, SessionOptions, browser_formats, for_format, runtime
 from runtimes.batches import fixed_batch
 from runtimes.bundle import Artifact, Bundle
 from runtimes.client import Worker
@@ -64,9 +64,10 @@ def cells(
     """Every cell of a bundle that was asked for; nothing asked means all, on the CPU and on the GPUs that are here.
 
     ``devices`` are ``cpu``, ``cuda[:i]`` or ``gpu[:i]``; the last two both mean a GPU to every runtime that has
-    one. Runtimes in a browser are there with ``browser``, or by name; they try all their devices, as a browser has a GPU or
-    plays one. A backend that takes no dynamic batch gets the artifact of a fixed one, every other the plain one. Raises
-    UsageError for a device, format or runtime that nothing in the bundle has.
+    one. Runtimes in a browser are there with ``browser``, beside those that are named, or by name; they try all their devices,
+    as a browser has a GPU or plays one. A backend that takes no dynamic batch gets the artifact of a fixed one, every other
+    the plain one. Raises UsageError for a device, format or runtime that nothing in the bundle has, and for a ``browser`` in
+    which nothing of it runs.
     """
     artifacts = bundle.manifest.artifacts
     held = list(dict.fromkeys(artifact.format for artifact in artifacts))
@@ -77,13 +78,21 @@ def cells(
                 have = ", ".join(known) or "none"
                 why = next((f": {f.message}" for f in bundle.manifest.failures if f.format == name), "")
                 raise UsageError(f"{bundle.folder} has no {kind} {name!r}{why}; what it has: {have}.")
+    inside = {name for name in fitting if runtime(name).IN_BROWSER}
+    if browser and not inside:
+        raise UsageError(
+            f"{', '.join(formats or held) or 'nothing'} of {bundle.folder} runs in no browser; what does is "
+            f"{', '.join(browser_formats())}. Ask for one of these too, or leave --browser out."
+        )
+    named = set(runtimes) or fitting - inside
+    chosen = named if named & inside or not browser else named | inside
     here = ("cpu", "gpu") if gpus() else ("cpu",)
     found = [
         Cell(bundle, bundle.folder, artifact.name, name, device, backend)
         for artifact in artifacts
         if not formats or artifact.format in formats
         for name in for_format(artifact.format)
-        if (name in runtimes if runtimes else browser or not runtime(name).IN_BROWSER)
+        if name in chosen
         for device, backend in _places(runtime(name), devices, here)
         if artifact
         is given(runtime(name), backend, [one for one in artifacts if one.format == artifact.format])

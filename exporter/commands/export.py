@@ -31,7 +31,7 @@ def command(source: str, formats: tuple[str, ...], browser: bool, out: Path, **a
     from exporter.given import SourceOptions, given
     from exporter.plan import check_formats
 
-    check_formats(formats)
+    check_formats(formats, browser)
     chosen = msgspec.convert(about, SourceOptions)
     with (
         Steps() as steps,

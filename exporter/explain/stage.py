@@ -45,7 +45,8 @@ def explain_saved(bundle: Bundle, result: VerifyResult, out: Path, pool: Pool) -
     wrong = [row for row in result.rows if row.outcome == "mismatch"]
     if not wrong:
         return result
-    by_name = {cell.name: cell for cell in cells(bundle, [row.device for row in wrong], browser=True)}
+    asked = [row.device for row in wrong], (), list({row.runtime: None for row in wrong})
+    by_name = {cell.name: cell for cell in cells(bundle, *asked)}
     reference = open_reference(bundle.folder / REFERENCE)
     with Converters() as converters:
         explainer = Explainer(source_of(bundle), reference, pool, converters)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Protocol, cast
 
-from runtimes.base import Runtime, names, runtime
+from runtimes.base import Runtime, browser_runtimes
 from runtimes.batches import fixed_batch
 from runtimes.bundle import Bundle
 from runtimes.demo.description import Entry
@@ -31,7 +31,7 @@ class WebRuntime(Runtime, Protocol):
 
 def web_runtimes() -> dict[str, WebRuntime]:
     """The adapters that run in a browser, by name."""
-    return {name: cast(WebRuntime, runtime(name)) for name in names() if runtime(name).IN_BROWSER}
+    return {name: cast(WebRuntime, adapter) for name, adapter in browser_runtimes().items()}
 
 
 def entries(bundle: Bundle, backends: Sequence[str] = ()) -> list[Entry]:

@@ -18,8 +18,7 @@ def test_what_is_left_out_is_said_where_a_browser_is_here(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     here = [Browser("firefox", "firefox", Path("/usr/bin/firefox"), "140.1")]
-    monkeypatch.setattr(fake, "IN_BROWSER", True)
-    monkeypatch.setattr(browser_note, "names", lambda: ["fake", "onnxruntime"])
+    monkeypatch.setattr(browser_note, "browser_runtimes", lambda: {"fake": fake})
     monkeypatch.setattr(browser_note, "find_browser", lambda: next(iter(here), None))
     bundles = [open_bundle(fake_bundle(tmp_path / "bundle"))]
     said = "note: with --browser, fake would run too, in firefox 140.1"

@@ -65,3 +65,11 @@ def test_only_formats_that_a_conversion_can_fix_have_variants() -> None:
 def test_a_misspelt_format_gets_a_suggestion() -> None:
     with pytest.raises(UsageError, match="Did you mean 'tflite'"):
         check_formats(["tflit"])
+
+
+def test_a_browser_for_which_no_format_is_made_is_refused() -> None:
+    check_formats(["keras", "onnx"], browser=True)
+    check_formats([], browser=True)
+    check_formats(["keras"])
+    with pytest.raises(UsageError, match=r"keras, torchscript runs in no browser; what does is onnx, tfjs, tflite"):
+        check_formats(["keras", "torchscript"], browser=True)

@@ -57,9 +57,20 @@ def test_a_browser_is_started_only_where_it_is_asked_for(tmp_path: Path) -> None
     assert names(found, devices=("cpu",)) == native
     assert names(found, browser=True)[-3:] == names(found, runtimes=("fake",)) == inside
     assert names(found, browser=True, devices=("cpu",)) == native + inside[:1]
-    assert names(found, browser=True, runtimes=("onnxruntime",), devices=("cpu",)) == native
+    for runtimes in (("onnxruntime",), ("fake", "onnxruntime")):
+        assert names(found, browser=True, runtimes=runtimes, devices=("cpu",)) == native + inside[:1]
+    assert names(found, browser=True, runtimes=("fake",)) == inside
     with pytest.raises(UsageError, match="nothing in"):
         names(bundle(tmp_path / "other", PLAIN))
+
+
+@pytest.mark.usefixtures("in_browser")
+def test_a_browser_in_which_nothing_runs_is_never_dropped(tmp_path: Path) -> None:
+    found = bundle(tmp_path, ONNX, PLAIN)
+    with pytest.raises(UsageError, match=r"^onnx of .* runs in no browser; what does is onnx, tfjs, tflite\."):
+        names(found, browser=True, formats=("onnx",))  # no adapter of this test runs it there
+    with pytest.raises(UsageError, match=r"^onnx of .* runs in no browser"):
+        names(bundle(tmp_path / "other", ONNX), browser=True)
 
 
 @pytest.mark.usefixtures("in_browser")
