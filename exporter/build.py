@@ -106,9 +106,7 @@ def build(
 
 def for_browsers() -> list[str]:
     """The formats that some runtime in a browser takes with a fixed batch alone."""
-    return [
-        format for each in browser_runtimes().values() if each.FIXED_BATCH for format in each.FORMATS
-    ]
+    return [format for each in browser_runtimes().values() if each.FIXED_BATCH for format in each.FORMATS]
 
 
 def _convert_all(

@@ -71,5 +71,7 @@ def test_a_browser_for_which_no_format_is_made_is_refused() -> None:
     check_formats(["keras", "onnx"], browser=True)
     check_formats([], browser=True)
     check_formats(["keras"])
-    with pytest.raises(UsageError, match=r"keras, torchscript runs in no browser; what does is onnx, tfjs, tflite"):
+    with pytest.raises(
+        UsageError, match=r"keras, torchscript runs in no browser; what does is onnx, tfjs, tflite"
+    ):
         check_formats(["keras", "torchscript"], browser=True)

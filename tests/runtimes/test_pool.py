@@ -67,7 +67,9 @@ def test_a_browser_is_started_only_where_it_is_asked_for(tmp_path: Path) -> None
 @pytest.mark.usefixtures("in_browser")
 def test_a_browser_in_which_nothing_runs_is_never_dropped(tmp_path: Path) -> None:
     found = bundle(tmp_path, ONNX, PLAIN)
-    with pytest.raises(UsageError, match=r"^onnx of .* runs in no browser; what does is onnx, tfjs, tflite\."):
+    with pytest.raises(
+        UsageError, match=r"^onnx of .* runs in no browser; what does is onnx, tfjs, tflite\."
+    ):
         names(found, browser=True, formats=("onnx",))  # no adapter of this test runs it there
     with pytest.raises(UsageError, match=r"^onnx of .* runs in no browser"):
         names(bundle(tmp_path / "other", ONNX), browser=True)
