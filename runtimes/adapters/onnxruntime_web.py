@@ -56,4 +56,5 @@ def load(path: Path, device: str, options: SessionOptions) -> Session:
     """The model in a page of its own. ONNX Runtime Web tells no metadata, and on WebGL no shapes: the file does."""
     backend = session.backend_of(TITLE, DEVICES, device, options)
     engine = session.Engine(TITLE, MODULE, backend, packages(backend), backend in FIXED_BATCH)
-    return session.BrowserSession(engine, path, {path.name: path}, device, options, onnx_file.inspect(path))
+    files = {path.name: path, **onnx_file.beside(path)}
+    return session.BrowserSession(engine, path, files, device, options, onnx_file.inspect(path))

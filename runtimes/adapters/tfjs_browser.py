@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from runtimes.base import Array, Feeds, Inspection, Session, SessionOptions
+from runtimes.base import Array, Feeds, Inspection, SessionOptions
 from runtimes.browser import session
 from runtimes.frameworks import tfjs_model
 
@@ -52,23 +52,19 @@ def inspect(path: Path) -> Inspection:
     return tfjs_model.inspect(path)
 
 
-def load(path: Path, device: str, options: SessionOptions) -> Session:
+def load(path: Path, device: str, options: SessionOptions) -> session.BrowserSession:
     """The model in a page of its own."""
-    return _load(path, device, options)
-
-
-def trace(path: Path, device: str, options: SessionOptions, feeds: Feeds) -> dict[str, Array]:
-    """The first output of every node of the graph that computes, by the node's name."""
-    opened = _load(path, device, options)
-    try:
-        return opened.trace(feeds)
-    finally:
-        opened.close()
-
-
-def _load(path: Path, device: str, options: SessionOptions) -> session.BrowserSession:
     backend = session.backend_of(TITLE, DEVICES, device, options)
     engine = session.Engine(TITLE, MODULE, backend, packages(backend))
     found = tfjs_model.inspect(path)
     files = {name: path / name for name in (tfjs_model.MODEL, *tfjs_model.shards(path))}
     return session.BrowserSession(engine, path, files, device, options, found)
+
+
+def trace(path: Path, device: str, options: SessionOptions, feeds: Feeds) -> dict[str, Array]:
+    """The first output of every node of the graph that computes, by the node's name."""
+    opened = load(path, device, options)
+    try:
+        return opened.trace(feeds)
+    finally:
+        opened.close()

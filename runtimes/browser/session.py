@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import posixpath
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import psutil
 
-from runtimes.base import Inspection, SessionOptions
+from runtimes.base import Inspection, SessionOptions, zero_feeds
 from runtimes.browser import find
 from runtimes.browser.process import WEB, BrowserProcess
 from runtimes.bundle import TensorSpec
@@ -72,7 +74,7 @@ def backend_of(title: str, devices: Mapping[str, Sequence[str]], device: str, op
 
 
 class BrowserSession(JavascriptSession):
-    """``files`` is the artifact: its files by their names in a folder, the first of which is opened.
+    """``files`` is the artifact: its files by their names in a folder, the first of which is opened, the others beside it.
 
     ``found`` is what they say of themselves; the library is asked for the tensors where that is left out.
     """
@@ -89,6 +91,7 @@ class BrowserSession(JavascriptSession):
         found: Inspection | None = None,
         metadata: Mapping[str, str] | None = None,
     ) -> None:
+        self._device = device
         if found is not None:
             self.inputs, self.outputs, self.metadata = found.inputs, found.outputs, found.metadata
             _refuse_dynamic(engine, path, self.inputs)
@@ -98,7 +101,7 @@ class BrowserSession(JavascriptSession):
         super().__init__(BrowserProcess({**own, **packages, **served}, on_gpu=device != "cpu"))
         try:
             self._start(engine, options.threads if device == "cpu" else 1)
-            self._open(engine, path, next(iter(served)))
+            self._open(engine, path, list(files))
             if found is None:
                 _refuse_dynamic(engine, path, self.inputs)
         except BaseException:
@@ -132,9 +135,12 @@ class BrowserSession(JavascriptSession):
         self.library_rss_bytes = sum(psutil.Process(pid).memory_info().rss for pid in self.pids)
         reset_peak_rss(*self.pids)
 
-    def _open(self, engine: Engine, path: Path, url: str) -> None:
+    def _open(self, engine: Engine, path: Path, names: list[str]) -> None:
+        model, *beside = (f"model/{quote(name)}" for name in names)
         try:
-            opened, _ = self.process.ask("open", model=url)
+            opened, _ = self.process.ask(
+                "open", model=model, beside=dict(zip(names[1:], beside, strict=True))
+            )
         except NotAModelError as error:
             raise NotAModelError(f"{path} is nothing that {engine.title} can load: {error}") from error
         except UnavailableError as error:
@@ -150,7 +156,10 @@ class BrowserSession(JavascriptSession):
         return f"{self.process.browser.name} {self.process.browser.version}"
 
     def prove(self) -> str:
-        """What the library and the browser say of where they compute, and what plays it."""
+        """What the library and the browser say of where they compute, and what plays it: on a GPU, once the model has run."""
+        if self._device != "cpu":
+            with contextlib.suppress(RuntimeError):  # zeros of the least sizes are no input for every model
+                self.run(zero_feeds(self.inputs))
         described, _ = self.process.ask("prove")
         self.emulated = described["emulated"]
         return f"{described['proof']}, in {self._browser}"

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import mmap
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from runtimes.base import Inspection
 from runtimes.bundle import TensorSpec
@@ -30,13 +30,38 @@ Message = dict[int, list[Any]]
 
 def inspect(path: Path) -> Inspection:
     """What the file says of itself. Raises NotAModelError."""
+    return _read(path, _inspection)
+
+
+def beside(path: Path) -> dict[str, Path]:
+    """The files that hold weights of this one, by the names that it has for them. Raises NotAModelError."""
+    found = {name: path.parent / name for name in _read(path, _locations)}
+    folder = path.parent.resolve()
+    for name, file in found.items():
+        if not file.is_file() or folder not in file.resolve().parents:
+            raise NotAModelError(f"{path} keeps weights in {name}, which is not beside it. Copy both.")
+    return found
+
+
+T = TypeVar("T")
+
+
+def _read(path: Path, reading: Callable[[memoryview], T]) -> T:
     try:
         with path.open("rb") as file:
-            return _inspection(memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)))
+            return reading(memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)))
     except OSError as error:
         raise NotAModelError(f"{path} cannot be read: {error.strerror}.") from error
     except (ValueError, IndexError, KeyError, TypeError) as error:
         raise NotAModelError(f"{path} is no ONNX file, or a damaged one: {error!r}.") from None
+
+
+def _locations(content: memoryview) -> list[str]:
+    """The files of a graph's initializers whose data lie elsewhere (data_location is EXTERNAL), each once."""
+    graph = _message(_message(content)[7][0])
+    tensors = [tensor for tensor in map(_message, graph.get(5, ())) if tensor.get(14) == [1]]
+    entries = [_message(entry) for tensor in tensors for entry in tensor.get(13, ())]
+    return list(dict.fromkeys(_text(entry, 2) for entry in entries if _text(entry, 1) == "location"))
 
 
 def _inspection(content: memoryview) -> Inspection:

@@ -2,7 +2,8 @@
 //
 //   load(backend, { packages, threads })  -> engine: imports its library from `packages`, the URL of a folder with the
 //       layout of node_modules, and starts exactly this backend, or throws a Failure of the kind "unavailable"
-//   engine.open(url)                      -> session: of a model.json, .onnx or .tflite; throws one of the kind "model"
+//   engine.open(url, beside = {})         -> session: of a model.json, .onnx or .tflite; throws one of the kind "model".
+//       `beside` are the URLs of the files that belong to it, by the names that it has for them
 //   engine.threads, engine.settings       what is in force, by the library's own names
 //   engine.describe()                     -> {proof, emulated}: what the library and the browser say about where they compute,
 //       and the software that plays the GPU where there is no real one ("SwiftShader"), else ""

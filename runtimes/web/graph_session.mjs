@@ -19,6 +19,7 @@ export class GraphSession extends Session {
     #model;
     #async;
     #outputs;
+    hasRun = false;
 
     constructor(tf, model) {
         super();
@@ -54,6 +55,7 @@ export class GraphSession extends Session {
         }
         const tensors = [run].flat();
         const data = await Promise.all(tensors.map((tensor) => tensor.data()));
+        this.hasRun = true;
         return tensors.map((tensor, i) => ({
             name: names[i],
             dtype: tensor.dtype,

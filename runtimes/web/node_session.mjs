@@ -9,7 +9,6 @@
 //           started, and its memory, when TF.js was ready and the model not yet read
 //   run, trace, bind, release, sample               as in requests.mjs
 //   memory                                          -> tensors and bytes that TF.js holds
-//   close                                           -> null, and the process ends
 //
 // The kinds of errors: "unavailable" (the backend), "model" (the files), "run" (anything else). One request is
 // answered before the next is read, with blocking reads: nothing else runs while a model is timed. The process ends
@@ -50,10 +49,6 @@ const handlers = {
     memory() {
         const { numTensors, numBytes } = tf.memory();
         return { ok: { tensors: numTensors, bytes: numBytes } };
-    },
-
-    close() {
-        return { ok: null, last: true };
     },
 };
 
@@ -151,12 +146,9 @@ async function answer(request, content) {
 
 for (let line = readLine(); line !== null; line = readLine()) {
     const request = JSON.parse(line);
-    const { blobs = [], last = false, ...reply } = await answer(request, readBytes(request.bytes));
+    const { blobs = [], ...reply } = await answer(request, readBytes(request.bytes));
     const bytes = blobs.reduce((sum, blob) => sum + blob.byteLength, 0);
     write(Buffer.from(JSON.stringify({ ...reply, bytes }) + '\n'));
     blobs.forEach(write);
-    if (last) {
-        break;
-    }
 }
 process.exit(0);

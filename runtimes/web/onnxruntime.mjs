@@ -7,6 +7,10 @@ import { describeWebGL, describeWebGPU, drawsFloat32, requireGPU } from './gpu.m
 // is told not to: it then refuses a model of which WebGPU cannot compute every node.
 const BUILDS = { wasm: 'ort.wasm.min.mjs', webgl: 'ort.webgl.min.mjs', webgpu: 'ort.webgpu.min.mjs' };
 
+// How a GPU's backend refuses an operator as it runs: WebGL one of a form that it does not know ("Reduce op requires 1
+// input."), WebGPU one that needs what the GPU lacks ("requires f16 but the device does not support it").
+const REFUSED = /support|not implemented|requires \d+ inputs?\b/i;
+
 const DTYPES = {
     wasm: ['float32', 'float64', 'float16', 'int8', 'uint8', 'int16', 'uint16', 'int32', 'uint32', 'int64', 'uint64', 'bool'],
     webgl: ['float32'],
@@ -34,19 +38,20 @@ export async function load(backend, { packages, threads }) {
     }
 }
 
-function create(ort, backend, model) {
+function create(ort, backend, model, options = {}) {
     const strict = { extra: { session: { disable_cpu_ep_fallback: '1' } } };
     return ort.InferenceSession.create(model, {
         executionProviders: [backend],
         ...(backend === 'webgpu' ? strict : {}),
+        ...options,
     });
 }
 
 // What WebGPU leaves to the CPU, where it may, by ONNX Runtime's own log: "Add (double), ...", or "" where it leaves nothing.
-async function leftToTheCPU(ort, model) {
+async function leftToTheCPU(ort, model, options) {
     placements.length = 0;
     try {
-        const session = await ort.InferenceSession.create(model, { executionProviders: ['webgpu'], logSeverityLevel: 0 });
+        const session = await create(ort, 'webgpu', model, { ...options, extra: {}, logSeverityLevel: 0 });
         await session.release();
     } catch {
         return '';
@@ -75,13 +80,16 @@ class Engine {
         };
     }
 
-    async open(url) {
+    async open(url, beside = {}) {
         const model = await fetched(url);
+        const externalData = Object.entries(beside).map(([path, data]) => ({ path, data }));
+        const options = externalData.length > 0 ? { externalData } : {};
         try {
-            return new OrtSession(this.#ort, await create(this.#ort, this.#backend, model), this.#device, this.#backend);
+            const session = await create(this.#ort, this.#backend, model, options);
+            return new OrtSession(this.#ort, session, this.#device, this.#backend);
         } catch (error) {
             // What the wasm backend cannot load is no model; a GPU's may lack an operator of a good one.
-            const left = this.#backend === 'webgpu' ? await leftToTheCPU(this.#ort, model) : '';
+            const left = this.#backend === 'webgpu' ? await leftToTheCPU(this.#ort, model, options) : '';
             const why = left ? new Error(`WebGPU lacks what ${left} needs, and would leave it to the CPU`) : error;
             throw new Failure(this.#backend === 'wasm' ? 'model' : 'unavailable', why);
         }
@@ -105,7 +113,6 @@ class OrtSession extends Session {
     #session;
     #device;
     #backend;
-    #hasRun = false;
 
     constructor(ort, session, device, backend) {
         super();
@@ -144,14 +151,11 @@ class OrtSession extends Session {
         );
     }
 
-    // Some operators are refused only as they are run: by WebGL for their form, by WebGPU for what the GPU lacks.
     async #run(inputs) {
         try {
-            const found = await this.#session.run(inputs);
-            this.#hasRun = true;
-            return found;
+            return await this.#session.run(inputs);
         } catch (error) {
-            if (this.#hasRun || this.#backend === 'wasm') {
+            if (this.#backend === 'wasm' || !REFUSED.test(error.message)) {
                 throw error;
             }
             const why = `ONNX Runtime Web's ${this.#backend} cannot run this model: ${error.message}`;

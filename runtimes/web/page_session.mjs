@@ -6,9 +6,10 @@
 //
 //   load    module (URL of an engine), backend, threads   -> settings, threads, isolated (whether the page may have
 //           threads at all), ms (what it took)
-//   open    model (URL)                                   -> inputs, outputs (null where the engine does not say), ms
+//   open    model (URL), beside ({name: URL} of the files that belong to it)
+//           -> inputs, outputs (null where the engine does not say), ms
 //   prove                                                 -> proof, emulated; after the first run
-//   memory                                                -> what the engine holds, in its own terms
+//   memory                                                -> what the engine holds, where it says
 //
 // and what requests.mjs lists. URLs are relative to the page.
 
@@ -27,9 +28,10 @@ const handlers = {
         return { ok: { settings: engine.settings, threads: engine.threads, isolated: crossOriginIsolated, ms } };
     },
 
-    async open({ model }) {
+    async open({ model, beside = {} }) {
+        const files = Object.fromEntries(Object.entries(beside).map(([name, url]) => [name, absolute(url)]));
         const begin = performance.now();
-        session = await engine.open(absolute(model));
+        session = await engine.open(absolute(model), files);
         const ms = performance.now() - begin;
         return { ok: { inputs: session.inputs ?? null, outputs: session.outputs ?? null, ms } };
     },

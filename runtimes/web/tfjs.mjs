@@ -4,8 +4,9 @@ import { Failure } from './engine.mjs';
 import { describeWebGL, describeWebGPU, requireGPU } from './gpu.mjs';
 import { GraphSession } from './graph_session.mjs';
 
-// Operations on tensors of fewer numbers than this flag says, none of them on the GPU yet, TF.js does in JavaScript: shapes
-// above all, and all of a tiny model. That is left on, as in a program of one's own; on WebGPU shapes need it.
+// Some operations on tensors of fewer numbers than this flag says, none of them on the GPU yet, TF.js does in JavaScript:
+// shapes above all. That is left on, as in a program of one's own; on WebGPU shapes need it. A model of which nothing came
+// to the GPU is refused.
 const SMALL = { webgl: 'CPU_HANDOFF_SIZE_THRESHOLD', webgpu: 'WEBGPU_CPU_HANDOFF_SIZE_THRESHOLD' };
 
 const NAMES = { wasm: 'wasm', js: 'cpu', webgl: 'webgl', webgpu: 'webgpu' };
@@ -25,12 +26,13 @@ class Engine {
     settings = {};
     #name;
     #tf;
+    #session = null;
 
     constructor(backend) {
         this.#name = NAMES[backend];
     }
 
-    // Only the backend that was asked for is fetched, so there is none to fall back to.
+    // Only the backend that was asked for is fetched, so there is no other backend to fall back to.
     async start(folder, threads) {
         await requireGPU(this.#name);
         for (const part of ['core', 'converter', `backend-${this.#name}`]) {
@@ -43,6 +45,9 @@ class Engine {
                 // of which TF.js takes no more than half of the logical cores, and one where the page is not isolated
                 tf.wasm.setThreadsCount(threads);
             }
+        }
+        if (this.#name === 'webgl') {
+            tf.env().set('SOFTWARE_WEBGL_ENABLED', true); // software that plays a GPU is not refused, but named
         }
         if (!(await tf.setBackend(this.#name)) || tf.getBackend() !== this.#name) {
             throw new Error(`TF.js did not start its backend ${this.#name}; it has ${tf.getBackend() ?? 'none'}`);
@@ -73,7 +78,8 @@ class Engine {
         } catch (error) {
             throw new Failure('model', error);
         }
-        return new GraphSession(this.#tf, model);
+        this.#session = new GraphSession(this.#tf, model);
+        return this.#session;
     }
 
     describe() {
@@ -89,10 +95,20 @@ class Engine {
                     ? describeWebGL(backend.gpgpu.gl)
                     : describeWebGPU(backend.device.adapterInfo ?? backend.adapterInfo);
             const small = this.settings[SMALL[this.#name]];
+            if (this.#session?.hasRun && !this.#usedGPU()) {
+                const why = `every tensor of this model has fewer than ${small} numbers, and TF.js computed all in JavaScript`;
+                throw new Failure('unavailable', new Error(why));
+            }
             return { proof: `${said} on ${name}; tensors below ${small} numbers may stay in JavaScript`, emulated };
         }
         const simd = this.settings.WASM_HAS_SIMD_SUPPORT === 'true' ? ' with SIMD' : '';
         return { proof: `${said}${simd}, ${this.threads} thread(s)`, emulated: '' };
+    }
+
+    // Whether TF.js has ever taken memory of the GPU.
+    #usedGPU() {
+        const { numBytesInGPUAllocated, numBytesAllocatedInGPU } = this.#tf.memory();
+        return (numBytesInGPUAllocated ?? numBytesAllocatedInGPU) > 0;
     }
 
     memory() {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -305,6 +306,34 @@ class TestSession:
         path.write_bytes(small_models.tflite(tmp_path / "whole.tflite").read_bytes()[:200])
         with pytest.raises(NotAModelError, match=r"broken\.tflite is nothing that LiteRT\.js can load: "):
             litertjs.load(path, "cpu", SessionOptions())
+
+    def test_weights_beside_the_file_and_names_that_a_url_quotes(self, tmp_path: Path) -> None:
+        import onnx
+
+        path = tmp_path / "net#1.onnx"
+        model = onnx.load(small_models.onnx(tmp_path / "model.onnx"))
+        onnx.save(model, path, save_as_external_data=True, location="its weights.bin", size_threshold=0)
+        opened = onnxruntime_web.load(path, "cpu", SessionOptions())
+        try:
+            np.testing.assert_allclose(
+                opened.run({"row": ROW, "more": more("float32")})["sum"], SUM, rtol=1e-6
+            )
+        finally:
+            opened.close()
+
+    def test_a_model_that_tfjs_keeps_from_the_gpu_is_unavailable_there(self, tmp_path: Path) -> None:
+        small_models.tfjs(tmp_path / "model")
+        document = json.loads((tmp_path / "model" / "model.json").read_text())
+        added = next(node for node in document["modelTopology"]["node"] if node["name"] == "added")
+        added["input"] = ["row", "row"]  # a product is never left to JavaScript
+        (tmp_path / "model" / "model.json").write_text(json.dumps(document))
+        opened = tfjs_browser.load(tmp_path / "model", "gpu", SessionOptions("webgl"))
+        try:
+            np.testing.assert_array_equal(opened.run({"row": ROW, "more": more("float32")})["sum"], ROW * 2)
+            with pytest.raises(UnavailableError, match="computed all in JavaScript"):
+                opened.prove()
+        finally:
+            opened.close()
 
 
 class TestAdapter:

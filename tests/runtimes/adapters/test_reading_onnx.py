@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import small_models
 
 from runtimes.bundle import TensorSpec, open_bundle
 from runtimes.errors import NotAModelError
@@ -78,3 +79,21 @@ def test_what_is_no_onnx_file_is_no_model(tmp_path: Path) -> None:
     for missing in (tmp_path / "missing.onnx", tmp_path):
         with pytest.raises(NotAModelError, match="cannot be read"):
             onnx_file.inspect(missing)
+
+
+def test_it_names_the_files_that_hold_its_weights(tmp_path: Path) -> None:
+    import onnx
+
+    path = small_models.onnx(tmp_path / "a.onnx")
+    assert onnx_file.beside(path) == {}
+    onnx.save(onnx.load(path), path, save_as_external_data=True, location="w 1.bin", size_threshold=0)
+    assert onnx_file.beside(path) == {"w 1.bin": tmp_path / "w 1.bin"}
+    (tmp_path / "w 1.bin").rename(tmp_path / "elsewhere.bin")
+    with pytest.raises(NotAModelError, match=r"keeps weights in w 1\.bin, which is not beside it"):
+        onnx_file.beside(path)
+    content = path.read_bytes().replace(b"w 1.bin", b"../1.in")
+    (tmp_path / "in").mkdir()
+    (tmp_path / "1.in").write_bytes(b"")
+    (tmp_path / "in" / "a.onnx").write_bytes(content)
+    with pytest.raises(NotAModelError, match="which is not beside it"):
+        onnx_file.beside(tmp_path / "in" / "a.onnx")
