@@ -12,7 +12,7 @@ from statistics import median
 import psutil
 
 from runtimes import machine
-from runtimes.base import runtime
+from runtimes.base import in_browser, runtime
 from runtimes.batches import fixed_batch
 from runtimes.bundle import Bundle, open_bundle
 from runtimes.doubts import Doubt
@@ -182,8 +182,8 @@ def plan(options: BenchOptions) -> Plan:
 def cases(bundle: Bundle, options: BenchOptions) -> list[Case]:
     """What the options ask for: artifact x runtime x device x threads x batch x precision.
 
-    A file of one batch has that alone. Nothing said of batches is 1 and 32, and those of the sweep alone where there is
-    one. Raises UsageError for a precision that no runtime has.
+    A file of one batch has that alone, and a GPU in a browser one case for all numbers of threads: it takes none. Nothing
+    said of batches is 1 and 32, and those of the sweep alone where there is one. Raises UsageError for a precision that no runtime has.
     """
     found = cells(bundle, options.devices, options.formats, options.runtimes, options.browser)
     known = sorted({each for cell in found for each in runtime(cell.runtime).PRECISIONS})
@@ -194,11 +194,16 @@ def cases(bundle: Bundle, options: BenchOptions) -> list[Case]:
     every = [
         Case(cell, threads, precision, fixed_batch(cell.described.inputs) or batch)
         for cell in found
-        for threads in options.threads or (None,)
+        for threads in _threads(cell, options)
         for precision in options.precisions or runtime(cell.runtime).PRECISIONS[:1]
         for batch in sorted(batches)
     ]
     return list(dict.fromkeys(every))
+
+
+def _threads(cell: Cell, options: BenchOptions) -> tuple[int | None, ...]:
+    takes_none = cell.device != "cpu" and in_browser(cell.runtime)
+    return (None,) if takes_none else options.threads or (None,)
 
 
 def row(measured: Measured, verdicts: Sequence[VerifyRow] = ()) -> BenchRow:

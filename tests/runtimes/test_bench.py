@@ -13,6 +13,7 @@ import psutil
 import pytest
 
 from exporter.cli import cli
+from runtimes.adapters import fake
 from runtimes.bench import SECONDS, BenchOptions, bench, bench_together, cases, grouped, verdict_of
 from runtimes.bundle import open_bundle
 from runtimes.errors import UsageError
@@ -79,6 +80,21 @@ def test_rows_and_times_of_an_earlier_run_stay(bundle: Path) -> None:
         assert raw is not None
         assert row.compute is not None
         assert sum(len(one) for one in raw[0]) == row.compute.n
+
+
+def test_a_gpu_in_a_browser_is_measured_once_whatever_the_threads(
+    bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chosen = BenchOptions(devices=("cpu", "gpu"), batches=(1,), threads=(1, 4))
+    opened = open_bundle(bundle)
+
+    def found() -> list[tuple[str, int | None]]:
+        return [(case.cell.device, case.threads) for case in cases(opened, chosen)]
+
+    assert found() == [("cpu", 1), ("cpu", 4), ("gpu", 1), ("gpu", 4)]
+    monkeypatch.setattr(fake, "IN_BROWSER", True)
+    chosen = replace(chosen, runtimes=("fake",))
+    assert found() == [("cpu", 1), ("cpu", 4), ("gpu", None)]
 
 
 def test_a_row_that_fails_keeps_no_times_of_an_earlier_run(bundle: Path) -> None:
