@@ -1,7 +1,9 @@
 """SavedModel to a TF.js graph model: a folder with ``model.json`` and ``group1-shardNofM.bin``.
 
-TensorFlow's own graph optimiser does the work, in the pass order of the official converter (tensorflowjs 4.22,
-Apache-2.0, https://github.com/tensorflow/tfjs), which cannot be installed beside the TensorFlow used here.
+TensorFlow's own optimiser folds the graph, in the pass order of the official converter (tensorflowjs 4.22, Apache-2.0,
+https://github.com/tensorflow/tfjs), which cannot be installed beside the TensorFlow used here. What TF.js has no kernel
+for, or a wrong one, is said otherwise (``substitutes``), what follows a convolution or dense layer is folded into it
+(``folding``), and what TF.js has fused kernels for becomes one operator (``fuse``).
 """
 
 from __future__ import annotations
