@@ -1,4 +1,8 @@
-"""TF.js graph models in a browser: WebAssembly, plain JavaScript (``js``), WebGL and WebGPU."""
+"""TF.js graph models in a browser: WebAssembly, plain JavaScript (``js``), WebGL and WebGPU.
+
+On a GPU, TF.js itself does some operations on small tensors in JavaScript, shapes above all; its proof says below which
+size. A model of which nothing came to the GPU is refused there.
+"""
 
 from __future__ import annotations
 
