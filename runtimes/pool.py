@@ -14,12 +14,12 @@ from typing import Self
 
 from runtimes import session_child
 from runtimes.base import Array, Runtime, SessionOptions, browser_formats, for_format, runtime
-from runtimes.batches import fixed_batch
 from runtimes.bundle import Artifact, Bundle
 from runtimes.client import Worker
-from runtimes.errors import FwexportError, UsageError
+from runtimes.errors import FwexportError, UnavailableError, UsageError
 from runtimes.machine import gpus
 from runtimes.session_child import Opened
+from runtimes.variants import given, lacks_batch
 
 # A session that neither loads nor answers in this time has hung.
 TIMEOUT_S = 300.0
@@ -114,17 +114,6 @@ def _places(adapter: Runtime, asked: Sequence[str], here: Sequence[str]) -> list
     ]
 
 
-def given(adapter: Runtime, backend: str, same: Sequence[Artifact]) -> Artifact | None:
-    """Of the artifacts of one format the plain one, or the first of a fixed batch for a backend that takes no other.
-
-    Where there is no such artifact the plain one is given, which the runtime refuses as it opens it.
-    """
-    plain = [artifact for artifact in same if not artifact.variant]
-    if backend in adapter.FIXED_BATCH:
-        plain = [one for one in (*plain, *same) if one.inputs and fixed_batch(one.inputs)] or plain
-    return next(iter(plain), None)
-
-
 def _own_device(device: str, known: Iterable[str]) -> str:
     """The runtime's own word for a GPU: frameworks call it cuda or gpu."""
     kind, colon, index = device.partition(":")
@@ -166,6 +155,10 @@ class Live:
         self._opened: Opened | None = None
         self._error: FwexportError | None = None
         self.worker = worker or Worker(environment(cell.runtime, cell.device, precision), timeout_s=timeout_s)
+        lacks = lacks_batch(cell.bundle.manifest, cell.described, runtime(cell.runtime), cell.backend)
+        if lacks is not None:
+            self._error = UnavailableError(lacks)
+            return
         options = SessionOptions(cell.backend, threads, precision)
         path = cell.bundle.path(cell.described)
         self.worker.start(session_child.open_session, cell.runtime, path, cell.device, options, first)

@@ -176,6 +176,5 @@ def _specs(tensors: Sequence[dict[str, Any]]) -> tuple[TensorSpec, ...]:
 def _refuse_dynamic(engine: Engine, path: Path, inputs: Sequence[TensorSpec]) -> None:
     if engine.fixed_batch and any(None in spec.shape for spec in inputs):
         raise UnavailableError(
-            f"{engine.title}'s {engine.backend} takes no dynamic batch, which {path.name} has. Build it with --browser, "
-            "which writes a file of batch 1 too."
+            f"{engine.title}'s {engine.backend} takes no dynamic batch, which {path.name} has. Write it for one batch size."
         )

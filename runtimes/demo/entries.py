@@ -14,7 +14,7 @@ from runtimes.demo.licenses import package_of
 from runtimes.errors import UnavailableError, UsageError
 from runtimes.files import size_of
 from runtimes.frameworks import node
-from runtimes.pool import given
+from runtimes.variants import given, lacks_batch
 
 
 class WebRuntime(Runtime, Protocol):
@@ -73,11 +73,8 @@ def _entry(bundle: Bundle, name: str, adapter: WebRuntime, backend: str) -> Entr
         return replace(
             entry, reason=f"{artifact.path} takes {batch} images at a time, and the page shows one."
         )
-    if backend in adapter.FIXED_BATCH and batch is None:
-        return replace(
-            entry,
-            reason=f"It takes a file of one batch size, and {artifact.path} takes any. Build the bundle with --browser.",
-        )
+    if lacks := lacks_batch(bundle.manifest, artifact, adapter, backend):
+        return replace(entry, reason=lacks)
     path = bundle.path(artifact)
     packages = _check_packages(adapter.packages(backend))
     return replace(

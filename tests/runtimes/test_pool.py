@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from runtimes.adapters import fake
-from runtimes.bundle import Artifact, Bundle, format_of, open_bundle
-from runtimes.errors import UsageError
-from runtimes.pool import Pool, cells
+from runtimes.bundle import Artifact, Bundle, Failure, format_of, open_bundle
+from runtimes.errors import UnavailableError, UsageError
+from runtimes.pool import Live, Pool, cells
+from runtimes.variants import lacks_batch
 from runtimes.verify import VerifyOptions, verify
 from tests.fake_bundle import IMAGE, LOGITS, fake_bundle, fake_runtime
 
@@ -84,7 +85,34 @@ def test_a_backend_of_a_fixed_batch_gets_the_file_that_has_one(tmp_path: Path) -
     assert of_webgl(PLAIN, BATCH1) == ["fake-batch1/fake/gpu/webgl"]
     assert of_webgl(artifact("fake", 4), BATCH1) == ["fake/fake/gpu/webgl"]
     assert of_webgl(BATCH1) == ["fake-batch1/fake/gpu/webgl"]
-    assert of_webgl(PLAIN) == ["fake/fake/gpu/webgl"]  # which it refuses as it opens it
+    assert of_webgl(PLAIN) == ["fake/fake/gpu/webgl"]  # which is refused
+
+
+@pytest.mark.usefixtures("in_browser")
+def test_a_backend_that_lacks_its_batch_says_what_helps(tmp_path: Path) -> None:
+    found = bundle(tmp_path, replace(PLAIN, path="model.fake"))
+    failed = replace(found.manifest, failures=(Failure("fake-batch1", "torch2fake", "a loop has no size"),))
+    foreign = replace(found.manifest, source=replace(found.manifest.source, path=""))
+    said = {
+        "Build the bundle with --browser.": found.manifest,
+        "fake-batch1 could not be written: a loop has no size": failed,
+        "Write it for one batch size.": foreign,
+    }
+    with Pool() as pool:
+        for advice, manifest in said.items():
+            (cell,) = (
+                cell
+                for cell in cells(replace(found, manifest=manifest), browser=True)
+                if cell.backend == "webgl"
+            )
+            with pytest.raises(UnavailableError) as caught:
+                _ = Live(cell, worker=pool.one_thread(cell)).opened
+            assert (
+                str(caught.value)
+                == f"webgl takes a file of one batch size, and model.fake takes any. {advice}"
+            )
+    assert lacks_batch(found.manifest, PLAIN, fake, "webgpu") is None
+    assert lacks_batch(found.manifest, BATCH1, fake, "webgl") is None
 
 
 def test_an_artifact_is_found_by_its_name(tmp_path: Path) -> None:
