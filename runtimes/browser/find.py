@@ -35,11 +35,11 @@ _ON_PATH = {
 # Scripts that start a browser, in common packages, and what they start: it is told what to do by us alone, and its
 # process is the one that was started.
 _BEHIND = {
-    "/usr/bin/chromium": "/usr/lib/chromium/chromium",
-    "/usr/bin/chromium-browser": "/usr/lib/chromium-browser/chromium-browser",
-    "/opt/google/chrome/google-chrome": "/opt/google/chrome/chrome",
-    "/opt/microsoft/msedge/microsoft-edge": "/opt/microsoft/msedge/msedge",
-    "/usr/bin/firefox": "/usr/lib/firefox/firefox",
+    "/usr/bin/chromium": ("/usr/lib/chromium/chromium",),
+    "/usr/bin/chromium-browser": ("/usr/lib/chromium-browser/chromium-browser",),
+    "/opt/google/chrome/google-chrome": ("/opt/google/chrome/chrome",),
+    "/opt/microsoft/msedge/microsoft-edge": ("/opt/microsoft/msedge/msedge",),
+    "/usr/bin/firefox": ("/usr/lib/firefox/firefox", "/usr/lib/firefox-esr/firefox-esr"),
 }
 
 # Where each is when it is not on the PATH, below the folders that macOS has for programs.
@@ -71,7 +71,7 @@ def find_browser() -> Browser | None:
 def browsers() -> Iterator[Browser]:
     """Chromium, Chrome, Edge and Firefox, as far as they are here; the named one alone where FWEXPORT_BROWSER names one."""
     named = os.environ.get(BROWSER)
-    for path in _named(named) if named else _places(sys.platform, os.environ):
+    for path in dict.fromkeys(_named(named) if named else _places(sys.platform, os.environ)):
         found = None if _is_snap(path) else _ask(path)
         if found is not None:
             yield found
@@ -121,8 +121,7 @@ def _behind(path: str) -> str:
     if _is_snap(path):
         return path
     path = str(Path(path).resolve())
-    behind = _BEHIND.get(path, "")
-    return behind if Path(behind).is_file() else path
+    return next((behind for behind in _BEHIND.get(path, ()) if Path(behind).is_file()), path)
 
 
 def _is_snap(path: str) -> bool:

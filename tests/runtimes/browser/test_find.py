@@ -80,8 +80,9 @@ def test_without_any_it_says_what_to_install(bin: Path) -> None:
 def test_what_a_script_starts_is_started_without_it(bin: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     script = program(bin / "chromium", "Chromium 1.0")
     binary = program(bin.parent / "lib" / "chromium", "Chromium 156.0.8078.108")
-    monkeypatch.setattr(find, "_BEHIND", {str(script): str(binary)})
-    assert require_browser().path == binary
+    monkeypatch.setattr(find, "_BEHIND", {str(script): ("/nowhere", str(binary))})
+    (bin / "chromium-browser").symlink_to(script)
+    assert [each.path for each in browsers()] == [binary]
     monkeypatch.setenv(BROWSER, str(script))
     assert require_browser().path == binary
     binary.unlink()
