@@ -22,7 +22,6 @@ const MISSING = {
 
 export class Runtime {
     #entry;
-    #engine;
     #session = null;
     #times = [];
 
@@ -62,8 +61,9 @@ export class Runtime {
         this.changed(this);
     }
 
+    // The copy is this choice's own: what was begun for an earlier one of the same backend finds that it is over.
     #choose(entry) {
-        this.#entry = entry;
+        this.#entry = { ...entry };
         this.#session = null;
         this.#times = [];
         Object.assign(this, {
@@ -102,20 +102,29 @@ export class Runtime {
         const packages = new URL(entry.packages, document.baseURI).href;
         const engine = await load(entry.backend, { packages, threads: crossOriginIsolated ? undefined : 1 });
         const session = await engine.open(new URL(entry.url, document.baseURI).href);
-        if (entry !== this.#entry || this.isSettled) {
-            session.close?.();
-            return;
+        const isOver = () => entry !== this.#entry || this.isSettled;
+        try {
+            if (isOver()) {
+                return;
+            }
+            this.loadMs = performance.now() - begin;
+            this.#become('starting');
+            await nextFrame();
+            const first = performance.now();
+            await session.run([blank(entry.inputs[0])]);
+            const firstMs = performance.now() - first;
+            const described = await engine.describe();
+            if (isOver()) {
+                return;
+            }
+            this.#session = session;
+            Object.assign(this, { ...described, firstMs, threads: engine.threads });
+            this.#become('ready');
+        } finally {
+            if (session !== this.#session) {
+                session.close?.();
+            }
         }
-        [this.#engine, this.#session] = [engine, session];
-        this.loadMs = performance.now() - begin;
-        this.#become('starting');
-        await nextFrame();
-        const first = performance.now();
-        await session.run([blank(entry.inputs[0])]);
-        this.firstMs = performance.now() - first;
-        Object.assign(this, await engine.describe());
-        this.threads = engine.threads;
-        this.#become('ready');
     }
 
     // Answer an image {pixels, operations}; `serial` is its number.

@@ -1,6 +1,6 @@
 // An engine of the interface of runtimes/web/engine.mjs whose answers a test can foretell: a class for each of ten bands of
 // rows, with the band's mean as its score. Its model files are JSON: {"shift": n} moves the answer by n classes, {"breaks":
-// "why"} fails in the first run.
+// "why"} fails in the first run, {"waits": true} does not end its first run before `goOn()`.
 
 export async function load(backend) {
     if (backend === 'webgl') {
@@ -19,9 +19,13 @@ class Session {
     }
 
     async run([{ shape, data }]) {
-        const { shift = 0, breaks } = this.model;
+        const { shift = 0, breaks, waits } = this.model;
         if (breaks) {
             throw new Error(breaks);
+        }
+        if (waits) {
+            await new Promise((resolve) => Object.assign(globalThis, { goOn: resolve }));
+            this.model.waits = false;
         }
         const [height, width] = shape.slice(2);
         const scores = new Float32Array(10);

@@ -81,7 +81,12 @@ def site(runtimes: list[dict[str, Any]], **more: Any) -> dict[str, Path | bytes]
         "runtimes": runtimes,
         **more,
     }
-    models = {"right": {}, "shifted": {"shift": 1}, "broken": {"breaks": "out of luck"}}
+    models = {
+        "right": {},
+        "shifted": {"shift": 1},
+        "broken": {"breaks": "out of luck"},
+        "slow": {"waits": True},
+    }
     page = [path for path in (WEB / "demo").iterdir() if path.name != "index.html"]
     return {
         "index.html": WEB / "demo" / "index.html",
@@ -183,6 +188,44 @@ def test_a_backend_is_switched_and_never_replaced_in_silence(page: Page, server:
     page.click("input[name=backend-a][value=wasm]")
     page.wait(f"demoState().runtimes[0].state === 'ready' && {ANSWERED}")
     assert (told(page)["headline"], told(page)["runtimes"][0]["proof"]) == ("All 3 runtimes say 3", "on wasm")
+
+
+@pytest.mark.parametrize("last", ["js", "wasm"])
+def test_a_runtime_left_while_it_starts_is_not_the_one_that_was_chosen(
+    page: Page, server: PageServer, last: str
+) -> None:
+    """Its first run ends after the switch, to another backend or there and back."""
+    server.files = site([entry("a", "Alpha", url="slow"), entry("a", "Alpha", "js"), RIGHT[2]])
+    page.open(server.url)
+    page.wait("Boolean(window.goOn)")
+    for backend in dict.fromkeys(("js", last)):
+        page.click(f"input[name=backend-a][value={backend}]")
+    page.evaluate("goOn()")
+    page.evaluate("delete window.goOn")
+    if last == "wasm":
+        page.wait("Boolean(window.goOn)")
+        assert told(page)["runtimes"][0]["state"] == "starting"
+        page.evaluate("goOn()")
+    page.wait(READY)
+    take_sample(page, 1)
+    found = told(page)["runtimes"][0]
+    assert (found["state"], found["backend"], found["proof"]) == ("ready", last, f"on {last}")
+    assert (found["label"], found["message"]) == ("3", "")
+
+
+def test_a_runtime_that_starts_too_late_has_failed(page: Page, server: PageServer) -> None:
+    opened(page, server, [RIGHT[2], entry("a", "Alpha", "js"), entry("a", "Alpha", url="slow")])
+    page.evaluate(
+        """void (window.later = setTimeout, window.setTimeout = (call, wait, ...more) =>
+            later(call, wait === 120000 ? 300 : wait, ...more))"""
+    )
+    page.click("input[name=backend-a][value=wasm]")
+    page.wait("window.goOn && demoState().runtimes[1].state === 'failed'")
+    page.evaluate("goOn()")
+    take_sample(page, 1)
+    found = told(page)["runtimes"]
+    assert [(one["state"], one["label"]) for one in found] == [("ready", "3"), ("failed", None)]
+    assert found[1]["message"].startswith("it did not start within ")
 
 
 def test_it_is_drawn_by_keys_alone(page: Page, server: PageServer) -> None:
