@@ -104,9 +104,9 @@ def format_of(name: str) -> str:
 
 @dataclass(frozen=True)
 class Failure:
-    """A format that was asked for and could not be written, and why.
+    """An artifact that was asked for and could not be written, and why.
 
-    ``edge`` is the conversion that failed, "" where there is none: this source cannot become that format.
+    ``format`` is its name: the format, and the variant where it is one (``tflite-batch1``). ``edge`` is the conversion that failed, "" where there is none: this source cannot become that format.
     """
 
     format: str
