@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from runtimes import emulation
 from runtimes.base import Array, in_browser
 from runtimes.bundle import Failure
 from runtimes.comparing.compare_rows import CompareRow
@@ -265,23 +266,23 @@ def where(row: VerifyRow | BenchRow | CompareRow) -> str:
         row.backend if row.backend not in (row.runtime, row.device, "torch", "tensorflow", "xnnpack") else ""
     )
     device = "" if row.device == "cpu" or backend in WEB_GPU else row.device
-    star = "*" if not isinstance(row, CompareRow) and row.emulated else ""
+    star = "*" if row.emulated else ""
     return " ".join(word for word in (row.runtime, backend, device) if word) + star
 
 
 def where_they_ran(rows: Sequence[VerifyRow | BenchRow]) -> Iterator[str]:
-    """The browsers of the rows that ran in one; then what the star means, for each software that plays a device."""
+    """The browsers of the rows that ran in one; then what the star means."""
     inside = [next(iter(row.versions.items())) for row in rows if in_browser(row.runtime) and row.versions]
     for name, version in dict.fromkeys(inside):
         yield f"browser: {name} {version}"
+    yield from stars(rows)
+
+
+def stars(rows: Sequence[VerifyRow | BenchRow | CompareRow]) -> Iterator[str]:
+    """What the star means, for each software that plays a device."""
     for device, software in dict.fromkeys((row.device, row.emulated) for row in rows if row.emulated):
-        timed = any(isinstance(row, BenchRow) for row in rows)
-        word = device.upper()
-        yield (
-            f"* {device}, played by {software}: its times say nothing about a {word}"
-            if timed
-            else f"* {device}, played by {software}: what passes there is right code; a real {word} may round otherwise"
-        )
+        judged = all(isinstance(row, VerifyRow) for row in rows)
+        yield f"* {device}, played by {software}: {emulation.VERDICTS if judged else emulation.TIMES}"
 
 
 def _outcome(outcome: str) -> str:

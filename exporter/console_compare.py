@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rich.text import Text
 
-from exporter.console import new_table, print_table, stdout, warn, where
+from exporter.console import new_table, print_table, stars, stdout, warn, where
 from runtimes.comparing.compare_rows import CompareResult
 from runtimes.report import compared
 
@@ -25,7 +25,12 @@ def print_compare(result: CompareResult) -> None:
             name = f"{compared.label(row)}/{row.artifact}"
             table.add_row(name, place, outcome, str(row.batch), *compared.figures(row, change))
     print_table(table)
-    for line in (*compared.reasons(result), *compared.remarks(result), compared.how(result)):
+    for line in (
+        *stars(result.rows),
+        *compared.reasons(result),
+        *compared.remarks(result),
+        compared.how(result),
+    ):
         stdout.print(line, markup=False)
     stdout.print(compared.summary(result), markup=False, style="bold")
     warn([f"these times are doubtful: {doubt}" for doubt in compared.doubts(result)])

@@ -11,6 +11,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal
 
+from runtimes import emulation
 from runtimes.choosing.requirements import METRICS, Figure, Requirement
 from runtimes.measuring.percentiles import why_missing
 from runtimes.rows import BenchRow, Check, Choice, Judged, VerifyRow, bench_name
@@ -81,7 +82,7 @@ def judge(row: BenchRow, figures: Figures, requirements: Sequence[Requirement]) 
             _in_words(one.metric, found, row) for one, found in zip(requirements, checks, strict=True)
         ]
         if row.emulated:
-            reasons.append(f"{row.emulated} played its {row.device}: its times say nothing about a real one")
+            reasons.append(f"{row.emulated} played its {row.device}: {emulation.TIMES}")
         if row.verdict != "passed":
             reasons.append(f"its verdict is {row.verdict!r}: run `fwexport verify`")
     reason = "; ".join(filter(None, reasons))

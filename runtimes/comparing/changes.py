@@ -108,6 +108,7 @@ def compare_row(
         old_flags=_flags(old),
         new_flags=_flags(new),
         notes=tuple(_notes(old, new)) if old and new else (),
+        emulated=next((row.emulated for row in (new, old) if row and row.emulated), ""),
     )
 
 

@@ -42,7 +42,7 @@ class CompareRow:
 
     ``compute`` and ``end_to_end`` are medians of single runs and decide; ``cold_s`` (import, load and first run),
     ``peak_rss_bytes`` and ``size_bytes`` inform. The flags are what makes the times of either side doubtful; ``notes``
-    say in words what else differs.
+    say in words what else differs. ``emulated`` names the software that played the device on either side, the new one's first.
     """
 
     bundle: str
@@ -65,6 +65,7 @@ class CompareRow:
     old_flags: tuple[Flag, ...] = ()
     new_flags: tuple[Flag, ...] = ()
     notes: tuple[str, ...] = ()
+    emulated: str = ""
 
 
 @dataclass(frozen=True)

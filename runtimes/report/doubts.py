@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
+from runtimes import emulation
 from runtimes.doubts import ADVICE, Doubt
 from runtimes.measuring.flags import Flag
 from runtimes.report import units
@@ -23,8 +24,8 @@ MEANINGS: Mapping[Flag, str] = {
 # Of a row on a device that software plays, beside the flags of its times.
 EMULATED = "emulated"
 SOFTWARE = (
-    "{} played a device that this machine does not have: the times say nothing about a real one, and the rows take no part "
-    "in what is the fastest"
+    f"{{}} played a device that this machine does not have: {emulation.TIMES}, and the rows take no part in what is the "
+    "fastest"
 )
 
 NAMED = 4  # the most rows that a flag is said to be of by name

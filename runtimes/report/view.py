@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from runtimes import emulation
 from runtimes.report import chosen, classes, explained, footprint, targets, timing, training, units
 from runtimes.report import headline as head
 from runtimes.report.blocks import (
@@ -129,7 +130,7 @@ def _played(inputs: Inputs) -> Iterator[Block]:
                 found.setdefault((row.device, row.emulated), []).append(units.code(bundle.name(row)))
     for (device, software), names in found.items():
         yield Words(
-            f"{device}, played by {software}: {units.join(names)}. What passes there is right code; a real one may round otherwise.",
+            f"{device}, played by {software}: {emulation.VERDICTS}: {units.join(names)}.",
             "legend",
         )
 

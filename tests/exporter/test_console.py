@@ -65,7 +65,7 @@ def test_a_gpu_that_software_plays_has_a_star(capsys: pytest.CaptureFixture[str]
     ]
     assert lines.count("browser: chromium 156.0.1") == 1
     assert (
-        "* gpu, played by SwiftShader: what passes there is right code; a real GPU may round otherwise"
+        "* gpu, played by SwiftShader: what passes there is right code, and a real device may round otherwise"
         in lines
     )
 

@@ -56,7 +56,7 @@ def test_times_of_a_gpu_that_software_plays_say_nothing_of_one(capsys: pytest.Ca
     out, _ = shown(capsys, ROW, webgl)
     assert cells(out, "webgl")[1:4] == ["tfjs_browser", "webgl*", "32"]
     assert out.count("*") == 2
-    assert "* gpu, played by SwiftShader: its times say nothing about a GPU" in out
+    assert "* gpu, played by SwiftShader: its times say nothing about a real device" in out
 
 
 def test_the_table_fits_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:

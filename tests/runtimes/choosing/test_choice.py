@@ -60,7 +60,7 @@ def test_no_device_that_software_plays_is_recommended() -> None:
     found = choose(rows, [], parse(["p90_ms<5"]))
     assert found.recommended == name("real")
     assert found.pareto == (name("real"),)
-    assert found.rows[0].reason == "SwiftShader played its gpu: its times say nothing about a real one"
+    assert found.rows[0].reason == "SwiftShader played its gpu: its times say nothing about a real device"
 
 
 def test_requirements_are_read_in_their_order() -> None:

@@ -7,8 +7,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from exporter.console_compare import print_compare
 from runtimes.comparing.changes import Rule, compare_results, compare_row
-from runtimes.comparing.compare_rows import CompareRow, Outcome, exit_code
+from runtimes.comparing.compare_rows import CompareResult, CompareRow, Outcome, Side, exit_code
 from runtimes.errors import UsageError
 from runtimes.machine import describe
 from runtimes.measuring.latency import Latency
@@ -45,6 +46,20 @@ def row(p50_ms: float | None, artifact: str = "onnx", seed: int = 0, noise: floa
         verdict="passed",
         versions={"onnxruntime": "1.24.0"},
     )
+
+
+def test_software_that_played_a_device_on_either_side_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+    gpu = replace(row(1.0), runtime="onnxruntime_web", device="gpu", backend="webgl")
+    played = replace(gpu, emulated="SwiftShader")
+    for old, new in ((played, gpu), (gpu, played)):
+        found = compare_results(result(old), result(new), RULE)
+        assert found[0].emulated == "SwiftShader"
+    side = Side("old", "2026-01-01T00:00:00+00:00", "quick", HERE)
+    print_compare(CompareResult(1, side.created, 0.05, True, side, side, tuple(found)))
+    out = capsys.readouterr().out
+    assert "onnxruntime_web webgl* " in out
+    assert "* gpu, played by SwiftShader: its times say nothing about a real device" in out
+    assert compare_results(result(gpu), result(gpu), RULE)[0].emulated == ""
 
 
 def result(*rows: BenchRow) -> BenchResult:
