@@ -22,9 +22,11 @@ from runtimes.bench import BenchOptions, bench_together, cases
 from runtimes.bundle import MANIFEST, Bundle, Failure, open_bundle
 from runtimes.doubts import Doubt
 from runtimes.errors import UsageError
+from runtimes.exit_codes import exit_code
+from runtimes.merging import joined
 from runtimes.pool import Pool, cells
 from runtimes.report import report
-from runtimes.rows import BenchRow, VerifyRow, exit_code, joined
+from runtimes.rows import BenchRow, VerifyRow
 from runtimes.verify import VerifyOptions, verify
 
 

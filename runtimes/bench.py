@@ -23,6 +23,7 @@ from runtimes.machine import Machine
 from runtimes.measuring import latency, times
 from runtimes.measuring.cases import Case, Measured, Plan
 from runtimes.measuring.measure import OnStep, measure
+from runtimes.merging import merged, rows_before
 from runtimes.pool import Cell, cells
 from runtimes.rows import (
     BENCH,
@@ -33,8 +34,6 @@ from runtimes.rows import (
     VerifyRow,
     load_bench,
     load_verify,
-    merged,
-    rows_before,
     save,
 )
 from runtimes.verdict.verdicts import outcome_of

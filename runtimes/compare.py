@@ -20,7 +20,8 @@ from runtimes.comparing.comparison import UNSEEN
 from runtimes.errors import UsageError
 from runtimes.machine import changes, differences
 from runtimes.measuring.measure import OnStep
-from runtimes.rows import BenchResult, BenchRow, bench_name, joined
+from runtimes.merging import joined
+from runtimes.rows import BenchResult, BenchRow, bench_name
 
 # By the name of the bundle, "" where each side is one: its old result and its new one.
 Pairs = Mapping[str, tuple[BenchResult, BenchResult]]

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, Protocol, TypeVar
+from typing import Literal, TypeVar
 
 import msgspec
 
-from runtimes.base import in_browser
 from runtimes.bundle import Failure
 from runtimes.doubts import Doubt
 from runtimes.errors import UsageError
 from runtimes.explanation import Explanation
 from runtimes.files import write_atomically
-from runtimes.machine import Machine, same
+from runtimes.machine import Machine
 from runtimes.measuring.latency import Latency
 
 SCHEMA = 2
@@ -274,111 +272,3 @@ def _load(path: Path, kind: type[R]) -> R | None:
         return None
     except msgspec.DecodeError as error:
         raise UsageError(f"{path} is damaged ({error}). Run the command that wrote it again.") from None
-
-
-J = TypeVar("J", VerifyResult, BenchResult)
-
-
-def joined(results: Sequence[J]) -> J:
-    """The results of one run on several bundles as one, begun with the first."""
-    rows = tuple(row for result in results for row in result.rows)
-    notes = dict.fromkeys(note for result in results for note in result.notes)
-    more: dict[str, Any] = {}
-    if isinstance(results[0], BenchResult):
-        found = [result.every_doubt for result in results if isinstance(result, BenchResult)]
-        more["doubts"] = tuple(dict.fromkeys(doubt for doubts in found for doubt in doubts))
-    return replace(results[0], rows=rows, notes=tuple(notes), **more)
-
-
-def rows_before(path: Path, load: Callable[[Path], R | None], here: Machine) -> list[Any]:
-    """The rows of an earlier run on this machine; a damaged file has none, as it is about to be replaced."""
-    try:
-        earlier = load(path)
-    except UsageError:
-        return []
-    return (
-        list(earlier.rows)
-        if isinstance(earlier, (VerifyResult, BenchResult)) and same(earlier.machine, here)
-        else []
-    )
-
-
-Row = TypeVar("Row", bound=VerifyRow | BenchRow)
-
-
-def merged(earlier: Sequence[Row], fresh: Sequence[Row], current: Mapping[str, str]) -> tuple[Row, ...]:
-    """``fresh`` rows, and those of an earlier, wider run that they do not replace.
-
-    ``current`` is the sha256 of each format in the bundle: a row about another file is dropped. Of one that was
-    unavailable nobody knows with how many threads it would have run: it is replaced whatever their number.
-    """
-
-    def cell(row: Row, threads: bool = True) -> tuple[object, ...]:
-        more = (row.batch, row.precision, row.threads if threads else 0) if isinstance(row, BenchRow) else ()
-        return (row.artifact, row.runtime, row.device, row.backend, *more)
-
-    replaced = {cell(row, threads) for row in fresh for threads in (True, False)}
-    kept = [
-        row
-        for row in earlier
-        if cell(row, row.outcome != "unavailable") not in replaced
-        and current.get(row.artifact) == row.artifact_sha256
-    ]
-    order = list(current)
-    return tuple(sorted([*kept, *fresh], key=lambda row: order.index(row.artifact)))
-
-
-def exit_code(
-    rows: Sequence[VerifyRow] | Sequence[BenchRow],
-    devices: Sequence[str] = (),
-    runtimes: Sequence[str] = (),
-    browser: bool = False,
-) -> int:
-    """The exit code that a list of rows stands for; ``devices``, ``runtimes`` and a ``browser`` were asked for by name."""
-    outcomes = {row.outcome for row in rows}
-    if outcomes & {"crashed", "timeout"}:
-        return 5
-    if outcomes & {"mismatch", "failed"}:
-        return 1
-    if missed(rows, devices, runtimes, browser):
-        return 6
-    if "inconclusive" in outcomes or "passed" not in outcomes:
-        return 3
-    return 0
-
-
-class OnDevice(Protocol):
-    """A row of any kind."""
-
-    @property
-    def runtime(self) -> str: ...
-    @property
-    def device(self) -> str: ...
-    @property
-    def outcome(self) -> str: ...
-
-
-Placed = TypeVar("Placed", bound=OnDevice)
-
-
-def missed(
-    rows: Sequence[Placed], devices: Sequence[str], runtimes: Sequence[str], browser: bool = False
-) -> list[Placed]:
-    """The rows that are unavailable although a person named their device, their runtime or a browser.
-
-    cuda and gpu are two words for one thing: which of them a row has depends on its runtime. A CPU is always there: what
-    cannot run on it lacks its runtime, or the threads or the precision that were asked of it. Whoever asks for a browser,
-    or for a runtime in one, asks for none of its backends: Firefox may lack WebGPU, as long as another one ran.
-    """
-    named = {device.replace("cuda", "gpu") for device in devices if device != "cpu"}
-    ran = {row.runtime for row in rows if row.outcome != "unavailable"}
-    browsed = any(map(in_browser, ran))
-
-    def is_missed(row: Placed) -> bool:
-        if row.device.replace("cuda", "gpu") in named:
-            return True
-        if in_browser(row.runtime):
-            return row.runtime not in ran if row.runtime in runtimes else browser and not browsed
-        return row.runtime in runtimes
-
-    return [row for row in rows if row.outcome == "unavailable" and is_missed(row)]

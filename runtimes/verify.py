@@ -21,19 +21,10 @@ from runtimes.batches import fixed_batch
 from runtimes.bundle import Bundle, open_bundle
 from runtimes.errors import ChecksumError, FwexportError
 from runtimes.files import make_folder, read_npz, write_npz
+from runtimes.merging import merged, rows_before
 from runtimes.pool import Cell, Live, Pool, cells
 from runtimes.reference import REFERENCE, Reference, open_reference
-from runtimes.rows import (
-    PREDICTIONS,
-    SCHEMA,
-    VERIFY,
-    VerifyResult,
-    VerifyRow,
-    load_verify,
-    merged,
-    rows_before,
-    save,
-)
+from runtimes.rows import PREDICTIONS, SCHEMA, VERIFY, VerifyResult, VerifyRow, load_verify, save
 from runtimes.verdict.quantized import Limits, tolerated
 from runtimes.verdict.verdicts import (
     AGAIN,

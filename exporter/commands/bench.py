@@ -62,7 +62,9 @@ def command(
     from exporter.console_choice import print_choice
     from runtimes.choosing.choice import choose
     from runtimes.choosing.requirements import parse
-    from runtimes.rows import BenchResult, exit_code, joined
+    from runtimes.exit_codes import exit_code
+    from runtimes.merging import joined
+    from runtimes.rows import BenchResult
 
     requirements = parse(required)
     asked = measure_options.bench_options(**chosen)
@@ -127,7 +129,8 @@ def _judge(
 ) -> list[VerifyRow]:
     """Add the choice among these rows to the bundle's bench.json; give the verdicts that it went by."""
     from runtimes.choosing.choice import choose
-    from runtimes.rows import BENCH, VERIFY, load_bench, load_verify, rows_before, save
+    from runtimes.merging import rows_before
+    from runtimes.rows import BENCH, VERIFY, load_bench, load_verify, save
 
     here = result.machine
     rows = rows_before(place / VERIFY, load_verify, here) or rows_before(folder / VERIFY, load_verify, here)

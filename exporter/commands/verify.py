@@ -53,8 +53,10 @@ def command(
     its SQNR. Nothing is written then, unless -o says where.
     """
     from exporter.console import Steps, print_json, print_notes, print_verify
+    from runtimes.exit_codes import exit_code, missed
+    from runtimes.merging import joined
     from runtimes.report.suite import Suite, make_folders, write_files
-    from runtimes.rows import VerifyResult, exit_code, joined, missed
+    from runtimes.rows import VerifyResult
 
     make_folders(junit, markdown)
     with Steps() as steps, steps.stage("verify") as stage:

@@ -12,7 +12,8 @@ from runtimes.bundle import Bundle, find_bundles
 from runtimes.files import make_folder
 from runtimes.measuring.measure import OnStep, measure
 from runtimes.measuring.times import TIMES
-from runtimes.rows import BENCH, SCHEMA, VERIFY, BenchResult, load_verify, rows_before, save
+from runtimes.merging import rows_before
+from runtimes.rows import BENCH, SCHEMA, VERIFY, BenchResult, load_verify, save
 
 SIDES = ("old", "new")
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 from runtimes.doubts import Doubt
+from runtimes.exit_codes import missed
 from runtimes.machine import Machine
 from runtimes.measuring.flags import Flag
-from runtimes.rows import missed
 
 SCHEMA = 1
 

@@ -17,9 +17,10 @@ from runtimes.adapters import fake
 from runtimes.bench import SECONDS, BenchOptions, bench, bench_together, cases, grouped, verdict_of
 from runtimes.bundle import open_bundle
 from runtimes.errors import UsageError
+from runtimes.exit_codes import exit_code
 from runtimes.measuring import times
 from runtimes.pool import cells
-from runtimes.rows import BenchRow, VerifyRow, exit_code, load_bench
+from runtimes.rows import BenchRow, VerifyRow, load_bench
 from tests.fake_bundle import fake_bundle, fake_runtime
 
 __all__ = ["fake_runtime"]

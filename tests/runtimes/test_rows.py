@@ -9,20 +9,10 @@ import pytest
 
 from runtimes.doubts import Doubt
 from runtimes.errors import UsageError
+from runtimes.exit_codes import exit_code, missed
 from runtimes.machine import describe, same
-from runtimes.rows import (
-    SCHEMA,
-    BenchRow,
-    VerifyResult,
-    VerifyRow,
-    exit_code,
-    load_bench,
-    load_verify,
-    merged,
-    missed,
-    rows_before,
-    save,
-)
+from runtimes.merging import merged, rows_before
+from runtimes.rows import SCHEMA, BenchRow, VerifyResult, VerifyRow, load_bench, load_verify, save
 
 ROW = VerifyRow("torch", "onnx", "onnxruntime", "cpu", "cpu", "passed", artifact_sha256="a")
 

@@ -24,10 +24,11 @@ from runtimes.bundle import (
     save_manifest,
 )
 from runtimes.errors import UsageError
+from runtimes.exit_codes import exit_code
 from runtimes.files import digest
 from runtimes.pool import Pool, cells
 from runtimes.reference import REFERENCE, Variant, build, open_reference, save_reference, variants
-from runtimes.rows import VerifyRow, exit_code, load_verify
+from runtimes.rows import VerifyRow, load_verify
 from runtimes.verdict.verdicts import metadata_faults, structure_faults
 from runtimes.verify import VerifyOptions, verify
 from tests.fake_bundle import fake_bundle

@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 import report_sample as sample
 
+from runtimes.exit_codes import missed
 from runtimes.explanation import Cause, Explanation
 from runtimes.report.suite import Suite, row_name, write_files
-from runtimes.rows import Outcome, VerifyRow, missed
+from runtimes.rows import Outcome, VerifyRow
 
 ROW = replace(sample.verify_result("torch").rows[1], wall_s=1.25)
 EXPLAINED = Explanation(
