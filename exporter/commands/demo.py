@@ -7,7 +7,6 @@ from pathlib import Path
 
 import click
 
-BACKENDS = ("wasm", "js", "webgl", "webgpu")
 # What a site is exported with: a GPU's builds of the libraries are twice as much again.
 SMALL = ("wasm",)
 
@@ -23,8 +22,8 @@ SMALL = ("wasm",)
     "--backend",
     "backends",
     multiple=True,
-    type=click.Choice(BACKENDS),
-    help="Repeat for more.  [default: all; with --export wasm]",
+    metavar="NAME",
+    help="wasm, for instance. Repeat for more.  [default: all; with --export wasm]",
 )
 @click.option(
     "-o",
@@ -82,9 +81,11 @@ def command(
         if host not in ("127.0.0.1", "localhost"):
             warn([f"the page and the model are open to everybody who reaches {host} of this machine"])
         click.echo(url)
+        if url != server.url:
+            click.echo(f"On this machine, with threads and WebGPU: {server.url}", err=True)
         click.echo("Ctrl-C ends it.", err=True)
         if not no_open:
-            webbrowser.open(url)
+            webbrowser.open(server.url)
         threading.Event().wait()
     except KeyboardInterrupt:
         pass  # the way to end it

@@ -34,6 +34,8 @@ TYPES = {
 }
 
 LOCAL = "127.0.0.1"
+# Listens on every address of this machine.
+ANY = "0.0.0.0"
 # What the URL of a folder means.
 INDEX = "index.html"
 
@@ -59,7 +61,7 @@ Service = Callable[[bytes], list[bytes]]
 
 
 class PageServer:
-    """Serves ``files``, by the path of their URL below ``url``, until it is closed.
+    """Serves ``files``, by the path of their URL below ``url``, as this machine reaches it, until it is closed.
 
     A value is a file or its content. ``services`` answer POSTs to their names. What pages have tried against the
     Content-Security-Policy is in ``violations``; ``sent`` counts the bytes of each path's bodies. ``token`` is the folder
@@ -84,7 +86,7 @@ class PageServer:
         folder = secrets.token_urlsafe(16) if token is None else token
         self._prefix = f"/{folder}/" if folder else "/"
         self.host, self.port = host, self._http.server_port
-        self.url = f"http://{host}:{self.port}{self._prefix}"
+        self.url = f"http://{LOCAL if host == ANY else host}:{self.port}{self._prefix}"
         maps = "".join(f" '{digest}'" for digest in map(_import_map, self.files.values()) if digest)
         policy = POLICY.format(maps=maps, reports=f"{self._prefix}violation")
         self.headers = {**ISOLATED, "Content-Security-Policy": policy}
@@ -158,7 +160,7 @@ class _Server(http.server.ThreadingHTTPServer):
     def end(self) -> None:
         self._ended = True
         with contextlib.suppress(OSError):
-            host = LOCAL if self.server_name == "0.0.0.0" else self.server_name
+            host = LOCAL if self.server_name == ANY else self.server_name
             socket.create_connection((host, self.server_port), timeout=1).close()
         for connection in list(self._open):
             with contextlib.suppress(OSError):

@@ -7,7 +7,7 @@ import socket
 from dataclasses import dataclass
 from pathlib import Path
 
-from runtimes.browser.server import ISOLATED, PageServer
+from runtimes.browser.server import ANY, ISOLATED, PageServer
 from runtimes.demo.site import DESCRIPTION, Site
 from runtimes.errors import UsageError
 from runtimes.files import swapped_folder, write_atomically, writing_to
@@ -69,7 +69,7 @@ def address(server: PageServer) -> str:
 
     By the address that this machine would send from, which is asked of it and sends nothing.
     """
-    if server.host != "0.0.0.0":
+    if server.host != ANY:
         return server.url
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         try:

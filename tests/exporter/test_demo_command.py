@@ -8,11 +8,15 @@ import signal
 import subprocess
 import sys
 import urllib.request
+import webbrowser
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from conftest import fwexport
 
+from exporter.commands import demo
+from runtimes.errors import UsageError
 from runtimes.frameworks import node
 
 NO_PACKAGES = node.check_packages("onnxruntime-web", "@litertjs/core", "@tensorflow/tfjs-core")
@@ -41,6 +45,33 @@ def test_it_opens_the_page_and_serves_it_until_it_is_interrupted(
     assert (process.returncode, stdout) == (0, "")
     assert "--source for another one: torch" in stderr
     assert stderr.endswith("Ctrl-C ends it.\n")
+
+
+@pytest.mark.skipif(NO_PACKAGES is not None, reason=str(NO_PACKAGES))
+def test_open_to_the_network_this_machine_has_its_own_address(
+    browser_bundles: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By http, only there the page has threads and WebGPU; the other address is for a phone."""
+    opened: list[str] = []
+
+    def open_and_interrupt(url: str) -> None:
+        opened.append(url)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(webbrowser, "open", open_and_interrupt)
+    monkeypatch.setattr("runtimes.demo.publish.address", lambda server: f"http://192.0.2.7:{server.port}/")
+    done = CliRunner().invoke(demo.command, [str(browser_bundles["torch"]), "--host", "0.0.0.0"])
+    (url,) = opened
+    assert url.startswith("http://127.0.0.1:")
+    assert done.stdout.splitlines() == [url.replace("127.0.0.1", "192.0.2.7")]
+    assert f"On this machine, with threads and WebGPU: {url}" in done.stderr
+
+
+def test_a_backend_that_no_runtime_has_is_said(browser_bundles: dict[str, Path]) -> None:
+    """By the runtimes themselves, with those that they have."""
+    done = CliRunner().invoke(demo.command, [str(browser_bundles["torch"]), "--backend", "cuda"])
+    assert isinstance(done.exception, UsageError), done.output
+    assert "has a backend 'cuda'; there are " in str(done.exception)
 
 
 @pytest.mark.skipif(NO_PACKAGES is not None, reason=str(NO_PACKAGES))
