@@ -10,11 +10,9 @@ from __future__ import annotations
 import base64
 import contextlib
 import fcntl
-import http.server
 import json
 import os
 import select
-import threading
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -310,16 +308,3 @@ class Page:
         self._browser.send(
             "Target.setAutoAttach", session, autoAttach=True, waitForDebuggerOnStart=True, flatten=True
         )
-
-
-@contextlib.contextmanager
-def serving(handler: Any) -> Iterator[str]:
-    """The address of a server on this machine while the block runs."""
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_port}"
-        finally:
-            server.shutdown()
-            thread.join()

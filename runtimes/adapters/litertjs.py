@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Literal
 
 from runtimes.base import Inspection, Session, SessionOptions
-from runtimes.browser import session
+from runtimes.browser import engines
+from runtimes.browser.session import BrowserSession
 from runtimes.errors import UnavailableError
 from runtimes.frameworks import tflite_file
 
@@ -38,12 +39,12 @@ def packages(backend: str) -> tuple[str, ...]:
 def check(device: str) -> str | None:
     """None, or what is missing. Whether the browser has WebGPU is known only by asking it."""
     del device
-    return session.check(*_PACKAGES)
+    return engines.check(*_PACKAGES)
 
 
 def versions() -> dict[str, str]:
     """The browser's and LiteRT.js's."""
-    return session.versions(*_PACKAGES[:1])
+    return engines.versions(*_PACKAGES[:1])
 
 
 def inspect(path: Path) -> Inspection:
@@ -57,8 +58,8 @@ def inspect(path: Path) -> Inspection:
 
 def load(path: Path, device: str, options: SessionOptions) -> Session:
     """The model in a page of its own."""
-    backend = session.backend_of(TITLE, DEVICES, device, options)
-    engine = session.Engine(TITLE, MODULE, backend, packages(backend), backend in FIXED_BATCH)
-    return session.BrowserSession(
+    backend = engines.backend_of(TITLE, DEVICES, device, options)
+    engine = engines.Engine(TITLE, MODULE, backend, packages(backend), backend in FIXED_BATCH)
+    return BrowserSession(
         engine, path, {path.name: path}, device, options, metadata=tflite_file.metadata(path)
     )

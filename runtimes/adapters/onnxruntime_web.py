@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Literal
 
 from runtimes.base import Inspection, Session, SessionOptions
-from runtimes.browser import session
+from runtimes.browser import engines
+from runtimes.browser.session import BrowserSession
 from runtimes.frameworks import onnx_file
 
 FORMATS = ("onnx",)
@@ -39,12 +40,12 @@ def packages(backend: str) -> tuple[str, ...]:
 def check(device: str) -> str | None:
     """None, or what is missing. Whether the browser has WebGL or WebGPU is known only by asking it."""
     del device
-    return session.check(*_PACKAGES)
+    return engines.check(*_PACKAGES)
 
 
 def versions() -> dict[str, str]:
     """The browser's and ONNX Runtime Web's."""
-    return session.versions(*_PACKAGES)
+    return engines.versions(*_PACKAGES)
 
 
 def inspect(path: Path) -> Inspection:
@@ -54,7 +55,7 @@ def inspect(path: Path) -> Inspection:
 
 def load(path: Path, device: str, options: SessionOptions) -> Session:
     """The model in a page of its own. ONNX Runtime Web tells no metadata, and on WebGL no shapes: the file does."""
-    backend = session.backend_of(TITLE, DEVICES, device, options)
-    engine = session.Engine(TITLE, MODULE, backend, packages(backend), backend in FIXED_BATCH)
+    backend = engines.backend_of(TITLE, DEVICES, device, options)
+    engine = engines.Engine(TITLE, MODULE, backend, packages(backend), backend in FIXED_BATCH)
     files = {path.name: path, **onnx_file.beside(path)}
-    return session.BrowserSession(engine, path, files, device, options, onnx_file.inspect(path))
+    return BrowserSession(engine, path, files, device, options, onnx_file.inspect(path))

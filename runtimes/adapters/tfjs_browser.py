@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Literal
 
 from runtimes.base import Array, Feeds, Inspection, SessionOptions
-from runtimes.browser import session
+from runtimes.browser import engines
+from runtimes.browser.session import BrowserSession
 from runtimes.frameworks import tfjs_model
 
 FORMATS = ("tfjs",)
@@ -43,12 +44,12 @@ def packages(backend: str) -> tuple[str, ...]:
 def check(device: str) -> str | None:
     """None, or what is missing. Whether the browser has WebGL or WebGPU is known only by asking it."""
     del device
-    return session.check(*_PACKAGES)
+    return engines.check(*_PACKAGES)
 
 
 def versions() -> dict[str, str]:
     """The browser's and TF.js's."""
-    return session.versions(*_PACKAGES)
+    return engines.versions(*_PACKAGES)
 
 
 def inspect(path: Path) -> Inspection:
@@ -56,13 +57,13 @@ def inspect(path: Path) -> Inspection:
     return tfjs_model.inspect(path)
 
 
-def load(path: Path, device: str, options: SessionOptions) -> session.BrowserSession:
+def load(path: Path, device: str, options: SessionOptions) -> BrowserSession:
     """The model in a page of its own."""
-    backend = session.backend_of(TITLE, DEVICES, device, options)
-    engine = session.Engine(TITLE, MODULE, backend, packages(backend))
+    backend = engines.backend_of(TITLE, DEVICES, device, options)
+    engine = engines.Engine(TITLE, MODULE, backend, packages(backend))
     found = tfjs_model.inspect(path)
     files = {name: path / name for name in (tfjs_model.MODEL, *tfjs_model.shards(path))}
-    return session.BrowserSession(engine, path, files, device, options, found)
+    return BrowserSession(engine, path, files, device, options, found)
 
 
 def trace(path: Path, device: str, options: SessionOptions, feeds: Feeds) -> dict[str, Array]:

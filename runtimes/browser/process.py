@@ -22,9 +22,9 @@ from runtimes.browser.find import Browser, require_browser
 from runtimes.browser.launch import ON_GPU, Launched, last_words
 from runtimes.browser.server import PageServer
 from runtimes.errors import FwexportError, NotAModelError, UnavailableError, WorkerCrashed, WorkerTimeout
+from runtimes.frameworks import node
 from runtimes.process import wait_for_end
 
-WEB = Path(__file__).parents[1] / "web"
 PAGE = ("session.html", "page_session.mjs", "requests.mjs", "engine.mjs")
 
 # Seconds until the page must have come up, and until it must have answered: less than what its worker is given.
@@ -66,7 +66,9 @@ class BrowserProcess:
         self._closed = False
         self._requests: queue.SimpleQueue[list[bytes]] = queue.SimpleQueue()
         self._events: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()  # an answer, or None: it is gone
-        self.server = PageServer({**{name: WEB / name for name in PAGE}, **files}, {"next": self._next})
+        self.server = PageServer(
+            {**{name: node.SCRIPTS / name for name in PAGE}, **files}, {"next": self._next}
+        )
         try:
             gpu = ON_GPU[self.browser.family] if on_gpu else ()
             self.launched = Launched(self.browser, self.server.url + "session.html", *gpu, *switches)

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import posixpath
-import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -14,63 +11,14 @@ from urllib.parse import quote
 import psutil
 
 from runtimes.base import Inspection, SessionOptions, zero_feeds
-from runtimes.browser import find
-from runtimes.browser.process import WEB, BrowserProcess
+from runtimes.browser.engines import Engine, modules
+from runtimes.browser.process import BrowserProcess
 from runtimes.bundle import TensorSpec
 from runtimes.errors import NotAModelError, UnavailableError
 from runtimes.frameworks import node
 from runtimes.frameworks.javascript import JavascriptSession
 from runtimes.machine import cores_allowed
 from runtimes.process import reset_peak_rss
-
-
-@dataclass(frozen=True)
-class Engine:
-    """A backend of a library: ``module`` of ``runtimes/web/`` drives it, ``packages`` are the files below node_modules that
-    it may fetch. ``fixed_batch`` is whether it takes no dynamic batch.
-    """
-
-    title: str
-    module: str
-    backend: str
-    packages: tuple[str, ...]
-    fixed_batch: bool = False
-
-
-def check(*packages: str) -> str | None:
-    """None when a browser and these npm packages are here, else what is missing and how to get it."""
-    return find.check() or node.check_packages(*packages)
-
-
-def versions(*packages: str) -> dict[str, str]:
-    """The browser's, by its name, and those of the npm packages."""
-    browser = find.find_browser()
-    installed = {name: node.package_version(name) for name in packages}
-    return {
-        **({browser.name: browser.version} if browser else {}),
-        **{name: version for name, version in installed.items() if version is not None},
-    }
-
-
-def modules(*names: str) -> tuple[str, ...]:
-    """Files of ``runtimes/web/`` and the modules that they import from there, by their paths below it."""
-    found = list(names)
-    for each in found:
-        text = (WEB / each).read_text() if each.endswith(".mjs") else ""
-        imported = re.findall(r"^import .* from '(\.{1,2}/[\w./]+\.mjs)';$", text, re.MULTILINE)
-        paths = [posixpath.normpath(posixpath.join(posixpath.dirname(each), other)) for other in imported]
-        found += [path for path in paths if path not in found]
-    return tuple(found)
-
-
-def backend_of(title: str, devices: Mapping[str, Sequence[str]], device: str, options: SessionOptions) -> str:
-    """The backend that was asked for, or the device's first. Raises UnavailableError where it is not one of this device."""
-    backends = devices.get(device, ())
-    backend = options.backend or next(iter(backends), "")
-    if backend not in backends:
-        have = ", ".join(f"{name} on {kind}" for kind, names in devices.items() for name in names)
-        raise UnavailableError(f"{title} has {have}, and no {backend or 'backend'} on {device}.")
-    return backend
 
 
 class BrowserSession(JavascriptSession):
@@ -96,7 +44,7 @@ class BrowserSession(JavascriptSession):
             self.inputs, self.outputs, self.metadata = found.inputs, found.outputs, found.metadata
             _refuse_dynamic(engine, path, self.inputs)
         served = {f"model/{name}": file for name, file in files.items()}
-        own = {name: WEB / name for name in modules(engine.module)}
+        own = {name: node.SCRIPTS / name for name in modules(engine.module)}
         packages = {f"packages/{name}": node.modules_folder() / name for name in engine.packages}
         super().__init__(BrowserProcess({**own, **packages, **served}, on_gpu=device != "cpu"))
         try:

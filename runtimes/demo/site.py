@@ -17,8 +17,7 @@ from pathlib import Path
 
 import msgspec
 
-from runtimes.browser import session
-from runtimes.browser.process import WEB
+from runtimes.browser import engines
 from runtimes.bundle import Bundle, ModelSpec
 from runtimes.demo.description import Description, Entry, Sample
 from runtimes.demo.entries import entries, web_runtimes
@@ -52,8 +51,12 @@ def site(bundle: Bundle, backends: Sequence[str] = ()) -> dict[str, Path | bytes
     if not live:
         reasons = "; ".join(dict.fromkeys(f"{entry.title}: {entry.reason}" for entry in found))
         raise UsageError(f"no runtime in a browser can run {bundle.folder}. {reasons}")
-    own = [path.relative_to(WEB).as_posix() for path in sorted((WEB / "demo").iterdir()) if path.name != PAGE]
-    modules = session.modules(*own, *dict.fromkeys(entry.module for entry in live))
+    own = [
+        path.relative_to(node.SCRIPTS).as_posix()
+        for path in sorted((node.SCRIPTS / "demo").iterdir())
+        if path.name != PAGE
+    ]
+    modules = engines.modules(*own, *dict.fromkeys(entry.module for entry in live))
     packages = sorted(
         {file for entry in live for file in web_runtimes()[entry.runtime].packages(entry.backend)}
     )
@@ -72,9 +75,9 @@ def site(bundle: Bundle, backends: Sequence[str] = ()) -> dict[str, Path | bytes
         runtimes=tuple(found),
     )
     return {
-        PAGE: WEB / "demo" / PAGE,
+        PAGE: node.SCRIPTS / "demo" / PAGE,
         DESCRIPTION: msgspec.json.format(msgspec.json.encode(described), indent=1),
-        **{f"modules/{name}": WEB / name for name in modules},
+        **{f"modules/{name}": node.SCRIPTS / name for name in modules},
         **{f"packages/{name}": node.modules_folder() / name for name in packages},
         NOTICES: notices(packages).encode(),
         **_models(bundle, live),

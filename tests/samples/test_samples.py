@@ -18,8 +18,9 @@ from urllib.parse import urlsplit
 
 import numpy as np
 import pytest
-from browser import Page, serving
+from browser import Page
 from PIL import Image
+from serving import serving
 
 from runtimes.frameworks import node
 

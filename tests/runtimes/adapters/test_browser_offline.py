@@ -19,10 +19,10 @@ import small_models
 from small_models import ROW, SUM, more
 
 from runtimes.adapters import litertjs, onnxruntime_web, tfjs_browser
-from runtimes.browser import session
+from runtimes.browser import engines
 from runtimes.browser.find import Browser, browsers
 from runtimes.browser.launch import Launched
-from runtimes.browser.process import WEB, BrowserProcess
+from runtimes.browser.process import BrowserProcess
 from runtimes.browser.server import PageServer
 from runtimes.frameworks import node
 from runtimes.frameworks.javascript import JavascriptSession
@@ -85,7 +85,7 @@ def test_a_session_of_each_library_asks_nobody_else(tmp_path: Path) -> None:
     }
     files: dict[str, Path | bytes] = {}
     for kind, adapter in ADAPTERS.items():
-        files |= {name: WEB / name for name in session.modules(adapter.MODULE)}
+        files |= {name: node.SCRIPTS / name for name in engines.modules(adapter.MODULE)}
         files |= {f"packages/{name}": node.modules_folder() / name for name in adapter.packages("wasm")}
         files |= {f"{kind}/{name}": path for name, path in models[kind].items()}
     process = BrowserProcess(files, browser=chromium(), switches=[f"--log-net-log={log}"])

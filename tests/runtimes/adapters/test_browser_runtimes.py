@@ -15,9 +15,9 @@ from small_models import KERNEL, ROW, SUM, more
 from runtimes import base
 from runtimes.adapters import litertjs, onnxruntime_web, tfjs_browser
 from runtimes.base import Runtime, SessionOptions
-from runtimes.browser import session
+from runtimes.browser import engines
 from runtimes.browser.find import BROWSER
-from runtimes.browser.process import WEB, BrowserProcess
+from runtimes.browser.process import BrowserProcess
 from runtimes.bundle import open_bundle
 from runtimes.errors import NotAModelError, UnavailableError
 from runtimes.frameworks import node
@@ -83,7 +83,7 @@ class Page:
         self.folder, files = folder, {"no_gpu.mjs": folder / "no_gpu.mjs"}
         files["no_gpu.mjs"].write_text(NO_GPU)
         for adapter in ADAPTERS.values():
-            files |= {name: WEB / name for name in session.modules(adapter.MODULE)}
+            files |= {name: node.SCRIPTS / name for name in engines.modules(adapter.MODULE)}
             for backend in (backend for backends in adapter.DEVICES.values() for backend in backends):
                 files |= {
                     f"packages/{name}": node.modules_folder() / name for name in adapter.packages(backend)
@@ -368,10 +368,10 @@ class TestAdapter:
         adapter: Runtime = base.runtime(name)
         assert adapter.IN_BROWSER
         monkeypatch.setenv(node.WEB, str(tmp_path))
-        monkeypatch.setattr(session.find, "check", lambda: None)
+        monkeypatch.setattr(engines.find, "check", lambda: None)
         assert "npm" in (adapter.check("cpu") or "")
         assert f"ci --ignore-scripts --prefix {tmp_path}" in (adapter.check("cpu") or "")
-        monkeypatch.setattr(session.find, "check", lambda: f"no browser: name one in {BROWSER}")
+        monkeypatch.setattr(engines.find, "check", lambda: f"no browser: name one in {BROWSER}")
         assert BROWSER in (adapter.check("gpu") or "")
 
     @pytest.mark.skipif(bool(MISSING), reason=" ".join(MISSING))
@@ -381,9 +381,9 @@ class TestAdapter:
         for backends in adapter.DEVICES.values():
             for backend in backends:
                 assert all((node.modules_folder() / each).is_file() for each in adapter.packages(backend))
-        imported = session.modules(adapter.MODULE)
+        imported = engines.modules(adapter.MODULE)
         assert {adapter.MODULE, "engine.mjs", "gpu.mjs"} <= set(imported)
-        assert all((WEB / each).is_file() for each in imported)
+        assert all((node.SCRIPTS / each).is_file() for each in imported)
         main = {"tfjs_browser": "@tensorflow/tfjs-core", "litertjs": "@litertjs/core"}.get(
             name, "onnxruntime-web"
         )
@@ -395,4 +395,4 @@ def no_start(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*given: object) -> None:
         pytest.fail("a browser was started")
 
-    monkeypatch.setattr(session, "BrowserProcess", fail)
+    monkeypatch.setattr("runtimes.browser.session.BrowserProcess", fail)

@@ -18,9 +18,10 @@ from urllib.parse import urlsplit
 import numpy as np
 import onnx
 import pytest
-from browser import Page, serving
+from browser import Page
 from conftest import FORMATS
 from onnx import numpy_helper
+from serving import serving
 
 from runtimes.bundle import Kind
 from runtimes.frameworks import node
