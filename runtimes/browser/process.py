@@ -11,6 +11,7 @@ import queue
 import signal
 import subprocess
 import threading
+from collections import deque
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ import psutil
 
 from runtimes.browser.find import Browser, require_browser
 from runtimes.browser.launch import ON_GPU, Launched, last_words
-from runtimes.browser.server import PageServer
+from runtimes.browser.server import REPORTS, PageServer
 from runtimes.errors import FwexportError, NotAModelError, UnavailableError, WorkerCrashed, WorkerTimeout
 from runtimes.frameworks import node
 from runtimes.process import wait_for_end
@@ -30,6 +31,9 @@ PAGE = ("session.html", "page_session.mjs", "requests.mjs", "engine.mjs")
 # Seconds until the page must have come up, and until it must have answered: less than what its worker is given.
 START_S = 60.0
 ANSWER_S = 270.0
+
+# What is kept of a browser's report of what the page may not.
+REPORT_BYTES = 4096
 
 # What a page says of a request that failed, and the error that this becomes.
 _ERRORS: dict[str, type[Exception]] = {"unavailable": UnavailableError, "model": NotAModelError}
@@ -63,11 +67,14 @@ class BrowserProcess:
         self._files = frozenset(files)
         self._timeout_s = timeout_s
         self._on_gpu = on_gpu
+        # What the page has tried against its Content-Security-Policy and nobody was told yet, of many the last.
+        self.violations: deque[str] = deque(maxlen=16)
         self._closed = False
         self._requests: queue.SimpleQueue[list[bytes]] = queue.SimpleQueue()
         self._events: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()  # an answer, or None: it is gone
         self.server = PageServer(
-            {**{name: node.SCRIPTS / name for name in PAGE}, **files}, {"next": self._next}
+            {**{name: node.SCRIPTS / name for name in PAGE}, **files},
+            {"next": self._next, REPORTS: self._violated},
         )
         try:
             gpu = ON_GPU[self.browser.family] if on_gpu else ()
@@ -111,8 +118,8 @@ class BrowserProcess:
         self._requests.put([msgspec.json.encode({"do": do, **fields}) + b"\n", *blobs])
         line, _, content = self._answer(do, self._timeout_s).partition(b"\n")
         answer = json.loads(line)
-        if self.server.violations:
-            raise RuntimeError(f"the page tried what it may not, in {do}: {self.server.violations.pop()}")
+        if self.violations:
+            raise RuntimeError(f"the page tried what it may not, in {do}: {self.violations.pop()}")
         if "error" in answer:
             raise _ERRORS.get(answer["kind"], RuntimeError)(answer["error"])
         return answer["ok"], memoryview(content)
@@ -144,6 +151,10 @@ class BrowserProcess:
         """Takes the page's answer, empty at first, and gives it the next request."""
         self._events.put(body)
         return self._requests.get()
+
+    def _violated(self, body: bytes) -> list[bytes]:
+        self.violations.append(body[:REPORT_BYTES].decode(errors="replace"))
+        return []
 
     def _await_browser(self) -> None:
         self.launched.process.wait()

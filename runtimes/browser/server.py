@@ -43,8 +43,12 @@ INDEX = "index.html"
 # start from a blob and import another.
 POLICY = (
     "default-src 'self'; script-src 'self' 'wasm-unsafe-eval' blob:{maps}; worker-src 'self' blob:; "
-    "base-uri 'none'; form-action 'none'; report-uri {reports}"
+    "base-uri 'none'; form-action 'none'"
 )
+# The service that is told what a page has tried against the policy, where there is one.
+REPORTS = "violation"
+# The largest body of a POST, which is held in memory: the outputs of a model.
+MOST_BYTES = 4 << 30
 
 # Isolated from other sites, so that it has threads, and a clock of 5 us.
 ISOLATED = {
@@ -63,8 +67,8 @@ Service = Callable[[bytes], list[bytes]]
 class PageServer:
     """Serves ``files``, by the path of their URL below ``url``, as this machine reaches it, until it is closed.
 
-    A value is a file or its content. ``services`` answer POSTs to their names. What pages have tried against the
-    Content-Security-Policy is in ``violations``; ``sent`` counts the bytes of each path's bodies. ``token`` is the folder
+    A value is a file or its content. ``services`` answer POSTs to their names; one that is called REPORTS gets what pages
+    have tried against the Content-Security-Policy. ``sent`` counts the bytes of each path's bodies. ``token`` is the folder
     of the URL, left out for "". On a ``host`` of another kind than 127.0.0.1, other machines reach it. Raises OSError for
     a port that is taken.
     """
@@ -79,17 +83,16 @@ class PageServer:
         token: str | None = None,
     ) -> None:
         self.files = dict(files)
-        self.services = {**services, "violation": self._violation}
+        self.services = dict(services)
         self.sent: dict[str, int] = {}
-        self.violations: list[str] = []
         self._http = _Server((host, port), type("Handler", (_Handler,), {"page": self}))
         folder = secrets.token_urlsafe(16) if token is None else token
         self._prefix = f"/{folder}/" if folder else "/"
         self.host, self.port = host, self._http.server_port
         self.url = f"http://{LOCAL if host == ANY else host}:{self.port}{self._prefix}"
         maps = "".join(f" '{digest}'" for digest in map(_import_map, self.files.values()) if digest)
-        policy = POLICY.format(maps=maps, reports=f"{self._prefix}violation")
-        self.headers = {**ISOLATED, "Content-Security-Policy": policy}
+        reports = f"; report-uri {self._prefix}{REPORTS}" if REPORTS in services else ""
+        self.headers = {**ISOLATED, "Content-Security-Policy": POLICY.format(maps=maps) + reports}
         threading.Thread(target=self._http.serve, daemon=True).start()
 
     def name_of(self, url: str) -> str | None:
@@ -110,10 +113,6 @@ class PageServer:
     def close(self) -> None:
         """Serve no more; pages that wait are cut off."""
         self._http.end()
-
-    def _violation(self, body: bytes) -> list[bytes]:
-        self.violations.append(body.decode(errors="replace"))
-        return []
 
 
 def _import_map(content: Path | bytes) -> str | None:
@@ -185,11 +184,15 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         name = self._allowed()
-        if name is not None and name in self.page.services:
-            body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-            self._send(HTTPStatus.OK, self.page.services[name](body))
-        elif name is not None:
+        if name is None:
+            return
+        length = self.headers.get("Content-Length") or "0"
+        if name not in self.page.services:
             self._refuse(HTTPStatus.NOT_FOUND)
+        elif not re.fullmatch(r"[0-9]{1,20}", length) or int(length) > MOST_BYTES:
+            self._refuse(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
+        else:
+            self._send(HTTPStatus.OK, self.page.services[name](self.rfile.read(int(length))))
 
     def _allowed(self) -> str | None:
         """The path below the token; None after a refusal."""

@@ -101,7 +101,7 @@ def test_a_session_of_each_library_asks_nobody_else(tmp_path: Path) -> None:
         time.sleep(2)  # a browser that has nothing to do looks after itself
     finally:
         process.close()
-    assert process.server.violations == []
+    assert not process.violations
     requested = [
         parameters.get("url", "") for name, parameters in events(log) if name == "URL_REQUEST_START_JOB"
     ]

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import urllib.request
 from collections.abc import Iterator
 
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 from pages import ECHO, MODEL, started
 
 from runtimes.browser.process import BrowserProcess
+from runtimes.browser.server import REPORTS
 
 pytestmark = pytest.mark.browser
 
@@ -45,6 +47,16 @@ def test_what_a_page_downloads_is_counted(page: BrowserProcess) -> None:
 def test_an_error_of_the_page_is_one_here(page: BrowserProcess) -> None:
     with pytest.raises(RuntimeError, match="trace is not a function"):
         page.ask("trace", feeds=[])
+
+
+def test_reports_of_what_a_page_may_not_are_an_error_and_fill_no_memory(page: BrowserProcess) -> None:
+    for number in range(40):
+        report = f"report {number}: ".encode() + bytes(100_000)
+        urllib.request.urlopen(f"{page.server.url}{REPORTS}", report, timeout=30).close()
+    assert sum(map(len, page.violations)) < 100_000
+    with pytest.raises(RuntimeError, match="tried what it may not, in memory: report 39: "):
+        page.ask("memory")
+    page.violations.clear()
 
 
 def test_the_process_of_a_gpu_counts_for_a_page_that_computes_there(page: BrowserProcess) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from runtimes.browser.server import PageServer
+from runtimes.browser.server import MOST_BYTES, REPORTS, PageServer
 
 PAGE = b'<!doctype html><script type="importmap">{"imports": {}}</script>'
 
@@ -111,9 +111,23 @@ def test_what_is_sent_is_counted(server: PageServer) -> None:
     assert server.sent == {"packages/a b/model.wasm": 8}
 
 
-def test_violations_of_the_policy_are_kept(server: PageServer) -> None:
-    ask(server, path_of(server, "violation"), "POST", b'{"csp-report": {}}')
-    assert server.violations == ['{"csp-report": {}}']
+def test_violations_of_the_policy_go_to_whoever_wants_them(server: PageServer) -> None:
+    told: list[bytes] = []
+    with_reports = PageServer({"session.html": PAGE}, {REPORTS: lambda body: told.append(body) or []})  # type: ignore[func-returns-value]
+    try:
+        policy = ask(with_reports, path_of(with_reports, "session.html"))[1]["Content-Security-Policy"]
+        assert policy.endswith(f"; report-uri {path_of(with_reports, REPORTS)}")
+        ask(with_reports, path_of(with_reports, REPORTS), "POST", b'{"csp-report": {}}')
+        assert told == [b'{"csp-report": {}}']
+    finally:
+        with_reports.close()
+    assert "report-uri" not in ask(server, path_of(server, "session.html"))[1]["Content-Security-Policy"]
+    assert ask(server, path_of(server, REPORTS), "POST", b"{}")[0] == 404
+
+
+@pytest.mark.parametrize("length", [str(MOST_BYTES + 1), "-1", "many", "1" * 30])
+def test_a_body_of_no_length_to_hold_is_not_read(server: PageServer, length: str) -> None:
+    assert ask(server, path_of(server, "next"), "POST", None, **{"Content-Length": length})[0] == 413
 
 
 def test_it_listens_on_this_machine_alone(server: PageServer) -> None:
