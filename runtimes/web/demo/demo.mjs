@@ -40,6 +40,8 @@ let style;
 let isUpdateDue = false;
 let lastConclusion = null;
 let lastSaid = '';
+// Counts what a person gives: a file that was read too late for the next thing does not replace it.
+let given = 0;
 
 async function fetchJson(url) {
     try {
@@ -64,6 +66,7 @@ function grouped(entries) {
 // --- what is asked ---
 
 function ask(image) {
+    given += 1;
     turns.ask(image);
     root.dataset.state = turns.state;
     showSeen(image);
@@ -88,16 +91,22 @@ function takeSample(sample) {
 }
 
 async function takeFile(file) {
+    const own = ++given;
     try {
         const pixels = await readPicture(file);
         const seen = modelPixels(pixels, demo.input, operations);
         if (seen.height !== height || seen.width !== width) {
             throw new Error(`The image has ${pixels.width} × ${pixels.height} pixels; the model takes ${width} × ${height}.`);
         }
-        pad.show(await createImageBitmap(asImageData(pixels)));
-        ask({ pixels, operations, kind: 'picture' });
+        const picture = await createImageBitmap(asImageData(pixels));
+        if (own === given) {
+            pad.show(picture);
+            ask({ pixels, operations, kind: 'picture' });
+        }
     } catch (error) {
-        complain(error.message);
+        if (own === given) {
+            complain(error.message);
+        }
     }
 }
 
@@ -219,6 +228,15 @@ async function addSample(sample) {
     }
 }
 
+// "" where each has several.
+function whyOneThread() {
+    if (crossOriginIsolated) {
+        return '';
+    }
+    const why = isSecureContext ? 'the host of this page does not send the headers COOP and COEP' : 'more need https, or localhost';
+    return `Each runtime has one thread: ${why}.`;
+}
+
 function layOut() {
     document.title = `${demo.model}: ${runtimes.length} web runtimes side by side`;
     part('model').textContent = demo.model;
@@ -229,7 +247,7 @@ function layOut() {
     part('invite').textContent = demo.drawable ? 'Draw here' : 'Drop, paste or open an image';
     part('keys').hidden = !demo.drawable;
     part('undo').hidden = !demo.drawable;
-    part('threads').hidden = crossOriginIsolated;
+    part('threads').textContent = whyOneThread();
     part('hint').textContent = demo.hint ?? '';
     part('hint').hidden = !demo.hint;
     part('given').classList.toggle('alone', !demo.samples?.length);

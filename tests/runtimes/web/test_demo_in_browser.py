@@ -145,7 +145,6 @@ def test_a_sample_is_answered_by_all_and_compared_with_the_source(page: Page, se
         "[...document.querySelectorAll('.card:first-of-type tr')].map((row) => row.textContent)"
     )
     assert rows[6:8] == ["66.1 %", "745.1 %"]
-    assert not server.violations
     assert not page.problems
     assert all(url.startswith(server.url) for url in page.requests)
 
@@ -285,6 +284,50 @@ def test_a_file_is_an_image_or_said_to_be_none(page: Page, server: PageServer, t
     page.wait(f"demoState().input?.kind === 'picture' && {ANSWERED}")
     assert told(page)["headline"] == "All 3 runtimes say 3"
     assert page.evaluate("document.getElementById('complaint').hidden")
+
+
+def test_a_file_read_too_late_gives_way_to_what_came_after_it(
+    page: Page, server: PageServer, tmp_path: Path
+) -> None:
+    """Neither its picture nor its complaint comes when a person draws by then."""
+    (tmp_path / "notes.png").write_text("no image")
+    (tmp_path / "band.png").write_bytes(png(band(3)))
+    opened(page, server, RIGHT)
+    page.evaluate(
+        """void (window.read = createImageBitmap, window.waiting = [], window.createImageBitmap = async (...image) => {
+            await new Promise((resolve) => waiting.push(resolve));
+            return read(...image);
+        })"""
+    )
+    left, top, width, height = page.box("#pad")
+    for name in ("notes.png", "band.png"):
+        page.choose("#file", tmp_path / name)
+        page.wait("waiting.length > 0")
+        page.stroke([(left + width * share, top + height * share) for share in (0.3, 0.5, 0.7)])
+        page.wait(f"demoState().input?.kind === 'ink' && {ANSWERED}")
+        drawn = told(page)["input"]
+        # Each of the two steps of reading a file may wait here.
+        for _ in range(3):
+            page.evaluate("waiting.splice(0).forEach((go) => go()), new Promise((go) => setTimeout(go, 50))")
+        assert told(page)["input"] == drawn, name
+        assert page.evaluate("document.getElementById('complaint').hidden"), name
+
+
+@pytest.mark.parametrize(
+    ("secure", "why"),
+    [(True, "does not send the headers COOP and COEP"), (False, "need https, or localhost")],
+)
+def test_one_thread_has_a_reason(page: Page, server: PageServer, secure: bool, why: str) -> None:
+    """A page by http from another machine is not isolated whatever its host sends."""
+    said = "document.getElementById('threads').textContent"
+    opened(page, server, RIGHT)
+    assert page.evaluate(said) == ""
+    server.headers = {}
+    source = f"Object.defineProperty(window, 'isSecureContext', {{ value: {json.dumps(secure)} }})"
+    page.call("Page.addScriptToEvaluateOnNewDocument", source=source)
+    opened(page, server, RIGHT)
+    assert page.evaluate(said).startswith("Each runtime has one thread: ")
+    assert why in page.evaluate(said)
 
 
 def test_nothing_moves_when_results_arrive(page: Page, server: PageServer) -> None:
