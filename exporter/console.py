@@ -16,7 +16,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from rich.table import Table
 
 from runtimes import emulation
-from runtimes.base import Array, in_browser
+from runtimes.base import Array
+from runtimes.browser import find
 from runtimes.bundle import Failure
 from runtimes.comparing.compare_rows import CompareRow
 from runtimes.explanation import in_words
@@ -272,9 +273,8 @@ def where(row: VerifyRow | BenchRow | CompareRow) -> str:
 
 def where_they_ran(rows: Sequence[VerifyRow | BenchRow]) -> Iterator[str]:
     """The browsers of the rows that ran in one; then what the star means."""
-    inside = [next(iter(row.versions.items())) for row in rows if in_browser(row.runtime) and row.versions]
-    for name, version in dict.fromkeys(inside):
-        yield f"browser: {name} {version}"
+    for browser in dict.fromkeys(filter(None, (find.named(row.versions) for row in rows))):
+        yield f"browser: {browser}"
     yield from stars(rows)
 
 

@@ -27,6 +27,7 @@ from typing import Any, ParamSpec, Self, TypeVar
 
 from runtimes.errors import FwexportError, WorkerCrashed, WorkerError, WorkerTimeout, by_name
 from runtimes.files import output_error
+from runtimes.process import how_it_ended
 from runtimes.wire import Wire
 
 P = ParamSpec("P")
@@ -135,7 +136,7 @@ class Worker:
                     WorkerTimeout, f"did not answer within {self.timeout_s:g} s and was stopped"
                 ) from None
             if line is None:
-                raise self._gone(WorkerCrashed, _how_it_ended(self._process.wait()))
+                raise self._gone(WorkerCrashed, how_it_ended(self._process.wait()))
             message = json.loads(line)
             if "event" in message:
                 if self.on_event:
@@ -239,11 +240,3 @@ def rebuild_error(raw: Mapping[str, str]) -> FwexportError:
     if raw.get("errno") in WRITE_ERRNOS and raw["type"] in ("OSError", "PermissionError"):
         return output_error(Path(raw.get("file") or "the output"), OSError(int(raw["errno"]), raw["message"]))
     return ChildFailed(f"{raw['type']}: {raw['message']}", raw["type"], raw["traceback"])
-
-
-def _how_it_ended(code: int) -> str:
-    if code >= 0:
-        return f"ended by itself with exit code {code}"
-    name = signal.Signals(-code).name
-    hint = " (often the system, out of memory)" if name == "SIGKILL" else ""
-    return f"was killed by {name}{hint}"

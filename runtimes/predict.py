@@ -14,11 +14,12 @@ import numpy as np
 
 from runtimes.answers import answers
 from runtimes.base import Array
-from runtimes.bundle import Bundle, ModelSpec, TensorSpec, open_bundle
+from runtimes.bundle import Bundle, Kind, ModelSpec, TensorSpec, open_bundle
 from runtimes.errors import UnavailableError
 from runtimes.inputs import read_inputs
 from runtimes.pool import Cell, Live, Pool, cells
 from runtimes.rows import VERIFY, load_verify
+from runtimes.scores import as_shown
 
 # Of the runtimes that are here the first answers: those that start in a tenth of a second before those that take six.
 QUICKEST = ("onnxruntime", "litert", "torchscript", "tfjs", "savedmodel", "keras")
@@ -109,12 +110,9 @@ def candidates(bundle: Bundle, options: PredictOptions) -> list[list[Cell]]:
     ]
 
 
-def classes(scores: Array, kind: str, labels: Sequence[str], top: int) -> tuple[Class, ...]:
+def classes(scores: Array, kind: Kind, labels: Sequence[str], top: int) -> tuple[Class, ...]:
     """The ``top`` likeliest classes of one sample: ``scores`` (classes,) are logits, told as their softmax, or probabilities."""
-    exact = scores.astype(np.float64)
-    if kind == "logits":
-        exact = np.exp(exact - exact.max())
-        exact /= exact.sum()
+    exact = as_shown(scores, kind)
     order = np.argsort(-scores, kind="stable")[:top]
     return tuple(Class(int(k), labels[k] if labels else "", float(exact[k])) for k in order)
 

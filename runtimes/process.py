@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import select
+import signal
 import sys
 import time
 from pathlib import Path
@@ -73,6 +74,15 @@ def at_rest(pid: int) -> bool:
         if state == "R":
             return False
     return True
+
+
+def how_it_ended(code: int) -> str:
+    """The exit code of a child, as ``subprocess`` gives it, in words."""
+    if code >= 0:
+        return f"ended with exit code {code}"
+    name = signal.Signals(-code).name
+    hint = " (often the system, out of memory)" if name == "SIGKILL" else ""
+    return f"was killed by {name}{hint}"
 
 
 def wait_for_end(pid: int) -> None:

@@ -32,11 +32,7 @@ def check(device: str) -> str | None:
 def versions() -> dict[str, str]:
     """Node's and TF.js's."""
     found = node.find_node()
-    packages = {name: node.package_version(name) for name in _PACKAGES}
-    return {
-        **({"node": found.version} if found else {}),
-        **{name: version for name, version in packages.items() if version is not None},
-    }
+    return {**({"node": found.version} if found else {}), **node.package_versions(*_PACKAGES)}
 
 
 def inspect(path: Path) -> Inspection:

@@ -34,11 +34,7 @@ def check(*packages: str) -> str | None:
 def versions(*packages: str) -> dict[str, str]:
     """The browser's, by its name, and those of the npm packages."""
     browser = find.find_browser()
-    installed = {name: node.package_version(name) for name in packages}
-    return {
-        **({browser.name: browser.version} if browser else {}),
-        **{name: version for name, version in installed.items() if version is not None},
-    }
+    return {**({browser.name: browser.version} if browser else {}), **node.package_versions(*packages)}
 
 
 def modules(*names: str) -> tuple[str, ...]:

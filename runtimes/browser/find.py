@@ -63,6 +63,11 @@ class Browser:
     version: str
 
 
+def named(versions: Mapping[str, str]) -> str:
+    """The browser among the versions of a row, and its own; "" where it ran in none."""
+    return next((f"{name} {versions[name]}" for name in _ON_PATH if name in versions), "")
+
+
 def find_browser() -> Browser | None:
     """The browser that FWEXPORT_BROWSER names, or else the first of ``browsers``."""
     return next(browsers(), None)

@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import json
 import queue
-import signal
 import subprocess
 import threading
 from collections import deque
@@ -22,9 +21,9 @@ import psutil
 from runtimes.browser.find import Browser, require_browser
 from runtimes.browser.launch import ON_GPU, Launched, last_words
 from runtimes.browser.server import REPORTS, PageServer
-from runtimes.errors import FwexportError, NotAModelError, UnavailableError, WorkerCrashed, WorkerTimeout
-from runtimes.frameworks import node
-from runtimes.process import wait_for_end
+from runtimes.errors import FwexportError, WorkerCrashed, WorkerTimeout
+from runtimes.frameworks import javascript, node
+from runtimes.process import how_it_ended, wait_for_end
 
 PAGE = ("session.html", "page_session.mjs", "requests.mjs", "engine.mjs")
 
@@ -34,9 +33,6 @@ ANSWER_S = 270.0
 
 # What is kept of a browser's report of what the page may not.
 REPORT_BYTES = 4096
-
-# What a page says of a request that failed, and the error that this becomes.
-_ERRORS: dict[str, type[Exception]] = {"unavailable": UnavailableError, "model": NotAModelError}
 
 # What the processes of pages and of GPUs have on their command lines: Chromium's anywhere, Firefox's at the end.
 _PAGES = {"chromium": "--type=renderer", "firefox": "tab"}
@@ -120,9 +116,7 @@ class BrowserProcess:
         answer = json.loads(line)
         if self.violations:
             raise RuntimeError(f"the page tried what it may not, in {do}: {self.violations.pop()}")
-        if "error" in answer:
-            raise _ERRORS.get(answer["kind"], RuntimeError)(answer["error"])
-        return answer["ok"], memoryview(content)
+        return javascript.result(answer), memoryview(content)
 
     def close(self) -> None:
         """End the browser with all its processes, remove its profile, serve no more."""
@@ -184,7 +178,7 @@ class BrowserProcess:
             code = self.launched.process.wait(timeout=0.5)
         except subprocess.TimeoutExpired:
             return "lost the process of its page (often the system, out of memory)"
-        return f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
+        return how_it_ended(code)
 
     def _gone(self, kind: type[FwexportError], how: str, do: str) -> FwexportError:
         words = last_words(self.launched.log())

@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 
 from runtimes.base import Array
-from runtimes.bundle import Kind, ModelSpec, TensorSpec
+from runtimes.bundle import ModelSpec, TensorSpec
 from runtimes.preprocess import apply, to_layout
 from runtimes.reference import Reference
+from runtimes.scores import as_shown
 
 PICTURES = 10
 # The longest side that a person can draw on as on paper.
@@ -82,15 +83,6 @@ def is_drawable(found: Sequence[Picture]) -> bool:
     pixels = np.stack([picture.pixels for picture in found])
     edge = np.concatenate([pixels[:, [0, -1]].ravel(), pixels[:, :, [0, -1]].ravel()])
     return pixels.shape[-1] == 1 and max(pixels.shape[1:3]) <= DRAWABLE_SIDE and bool(np.median(edge) <= DARK)
-
-
-def as_shown(y: Array, kind: Kind) -> Array:
-    """The first output of one sample as a person reads it: logits as their softmax, anything else as it is."""
-    if kind != "logits":
-        return y
-    exact = np.exp(y - y.max())
-    shown: Array = exact / exact.sum()
-    return shown
 
 
 def as_png(pixels: Array) -> bytes:

@@ -13,6 +13,7 @@ from typing import Any, Protocol, cast
 import numpy as np
 
 from runtimes.base import Array, Feeds, Session
+from runtimes.errors import NotAModelError, UnavailableError
 
 
 class Process(Protocol):
@@ -20,6 +21,17 @@ class Process(Protocol):
 
     def ask(self, do: str, blobs: Sequence[bytes] = (), **fields: Any) -> tuple[Any, memoryview]: ...
     def close(self) -> None: ...
+
+
+# What a process says of a request that failed, and the error that this becomes.
+_ERRORS: dict[str, type[Exception]] = {"unavailable": UnavailableError, "model": NotAModelError}
+
+
+def result(answer: dict[str, Any]) -> Any:
+    """What an answer holds. Raises what it says went wrong: NotAModelError, UnavailableError, else RuntimeError."""
+    if "error" in answer:
+        raise _ERRORS.get(answer["kind"], RuntimeError)(answer["error"])
+    return answer["ok"]
 
 
 class JavascriptSession(Session):

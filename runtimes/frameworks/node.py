@@ -14,7 +14,6 @@ import os
 import re
 import shlex
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
@@ -26,14 +25,13 @@ from typing import Any
 
 import msgspec
 
-from runtimes.errors import FwexportError, NotAModelError, UnavailableError, WorkerCrashed
+from runtimes.errors import FwexportError, UnavailableError, WorkerCrashed
+from runtimes.frameworks import javascript
+from runtimes.process import how_it_ended
 
 SCRIPTS = Path(__file__).parents[1] / "web"
 WEB = "FWEXPORT_WEB"
 OLDEST = 20
-
-# What a process says of a request that failed, and the error that this becomes.
-_ERRORS: dict[str, type[Exception]] = {"unavailable": UnavailableError, "model": NotAModelError}
 
 
 @dataclass(frozen=True)
@@ -99,6 +97,12 @@ def package_version(name: str) -> str | None:
     return str(described["version"])
 
 
+def package_versions(*names: str) -> dict[str, str]:
+    """Those of the packages that are installed."""
+    found = {name: package_version(name) for name in names}
+    return {name: version for name, version in found.items() if version is not None}
+
+
 class NodeProcess:
     """A script of ``runtimes/web/`` in a Node process of its own, which answers one request at a time.
 
@@ -149,9 +153,7 @@ class NodeProcess:
         content = process.stdout.read(answer["bytes"])
         if len(content) != answer["bytes"]:
             raise self._dead(do)
-        if "error" in answer:
-            raise _ERRORS.get(answer["kind"], RuntimeError)(answer["error"])
-        return answer["ok"], memoryview(content)
+        return javascript.result(answer), memoryview(content)
 
     def close(self) -> None:
         """End the process."""
@@ -175,10 +177,9 @@ class NodeProcess:
         code = self._process.wait()
         self._stderr.seek(0)
         words = last_words(self._stderr.read().decode(errors="replace"))
-        how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
         last = f" Its last words: {words}" if words else ""
         self.close()
-        return WorkerCrashed(f"the Node process {how}, in {do}.{last}")
+        return WorkerCrashed(f"the Node process {how_it_ended(code)}, in {do}.{last}")
 
 
 def last_words(log: str) -> str:

@@ -25,7 +25,6 @@ import platform
 import re
 import select
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
@@ -41,6 +40,7 @@ import msgspec
 
 from runtimes import bundle, rows
 from runtimes.errors import FwexportError, OutputError, UsageError, WorkerCrashed
+from runtimes.process import how_it_ended
 
 MARK = b"fwexport-serve "
 # Goes up when one end would misread the other.
@@ -320,9 +320,7 @@ def _run(command: Sequence[str], folder: Path, incoming: BinaryIO) -> tuple[int,
     finally:
         _stop(process)
     if process.returncode < 0:
-        name = signal.Signals(-process.returncode).name
-        hint = " (often the system, out of memory)" if name == "SIGKILL" else ""
-        raise WorkerCrashed(f"the command was killed by {name}{hint}.")
+        raise WorkerCrashed(f"the command {how_it_ended(process.returncode)}.")
     return process.returncode, result
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
+from runtimes.browser import find
 from runtimes.report import units
 from runtimes.report.blocks import Block, Column, Table, Words
 from runtimes.report.inputs import Inputs
@@ -85,7 +86,7 @@ def _downloads(rows: Sequence[Measured]) -> Iterator[Block]:
     for one, library, model in found:
         words = [units.megabytes(part) for part in (library, model, library + model)]
         figures.append(Stacked(one.name, one.series, (library / 1e6, model / 1e6), f"{words[-1]} MB"))
-        cells.append((one.name, *words, _browser(one.row)))
+        cells.append((one.name, *words, find.named(one.row.versions) or units.NONE))
     yield Words(DOWNLOADS, "legend")
     if chart := stacks("Downloaded", ("the library", "the artifact"), figures, unit="MB"):
         yield chart
@@ -94,11 +95,6 @@ def _downloads(rows: Sequence[Measured]) -> Iterator[Block]:
         Column("browser"),
     )
     yield Table("What a browser downloads", (Column("row", "name"), *columns), tuple(cells))
-
-
-def _browser(row: BenchRow) -> str:
-    """The browser that the row ran in, which comes first among its versions."""
-    return " ".join(next(iter(row.versions.items()), (units.NONE,)))
 
 
 def _memory(rows: Sequence[Measured]) -> Iterator[Block]:

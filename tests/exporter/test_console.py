@@ -55,7 +55,7 @@ def test_rows_that_differ_are_named(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_a_gpu_that_software_plays_has_a_star(capsys: pytest.CaptureFixture[str]) -> None:
     webgl = replace(ROW, runtime="tfjs_browser", device="gpu", backend="webgl", emulated="SwiftShader")
-    webgl = replace(webgl, versions={"chromium": "156.0.1", "@tensorflow/tfjs-core": "4.22.0"})
+    webgl = replace(webgl, versions={"@tensorflow/tfjs-core": "4.22.0", "chromium": "156.0.1"})
     print_verify([ROW, webgl, replace(webgl, backend="webgpu", emulated="")])
     lines = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
     assert [line.split()[1:-5] for line in lines if "torch/tflite" in line] == [

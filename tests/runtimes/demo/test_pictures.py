@@ -11,10 +11,11 @@ import pytest
 
 from runtimes.base import Array
 from runtimes.bundle import open_bundle
-from runtimes.demo.pictures import Picture, as_png, as_shown, is_drawable, pictures, undone
+from runtimes.demo.pictures import Picture, as_png, is_drawable, pictures, undone
 from runtimes.images import read_image
 from runtimes.preprocess import apply, model_input
 from runtimes.reference import REFERENCE, open_reference
+from runtimes.scores import as_shown
 
 COLOUR = np.random.default_rng(0).integers(0, 256, (3, 6, 5, 3), np.uint8)
 NORMALIZE = {"op": "normalize", "mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225]}
