@@ -280,6 +280,10 @@ def test_a_file_is_an_image_or_said_to_be_none(page: Page, server: PageServer, t
     page.wait(
         "document.getElementById('complaint').innerText === 'This is no image that the browser can read.'"
     )
+    page.click("#pad")
+    page.wait("document.getElementById('complaint').hidden && demoState().input?.kind === 'ink'")
+    page.choose("#file", tmp_path / "notes.png")
+    page.wait("!document.getElementById('complaint').hidden")
     page.choose("#file", tmp_path / "photo.png")
     page.wait(f"demoState().input?.kind === 'picture' && {ANSWERED}")
     assert told(page)["headline"] == "All 3 runtimes say 3"
