@@ -19,7 +19,7 @@ rows = together(
         multiple=True,
         callback=numbers,
         metavar="N[,N]",
-        help="Samples per run; repeat for more.  [default: 1,32]",
+        help="Samples per run; repeat for more.  [default: 1,32; 1 where software plays the GPU]",
     ),
     click.option(
         "--threads",

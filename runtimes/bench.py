@@ -175,6 +175,7 @@ def plan(options: BenchOptions) -> Plan:
         rounds=options.rounds or ROUNDS[options.time],
         processes=options.processes,
         sweep=options.sweep,
+        emulated_batches=bool(options.batches),
     )
 
 

@@ -45,6 +45,8 @@ UNEVEN_BATCHES = [1, 1, 2, 3, 7]
 # How often the judged samples are run, how long a row may take, and the fewest samples that a verdict rests on.
 RUNS = 3
 ROW_SECONDS = 60.0
+# As long for a device that software plays: it is slow, and shows right code, not the device's own rounding.
+EMULATED_SECONDS = 15.0
 FEWEST = 8
 QUICK_SECONDS = 0.1
 
@@ -210,7 +212,8 @@ def judged_part(cell: Cell, reference: Reference, pool: Pool) -> Reference:
     first = feeds(few, cell.bundle.manifest.model, artifact)
     if live.first_s is None:
         live.first_s = live.worker.call(session_child.first_run, first)
-    return affordable(reference, _seconds_per_sample(live, first, fixed), RUNS + _has_threads(live))
+    seconds = EMULATED_SECONDS if live.opened.emulated else ROW_SECONDS
+    return affordable(reference, _seconds_per_sample(live, first, fixed), RUNS + _has_threads(live), seconds)
 
 
 def _has_threads(live: Live) -> bool:
@@ -218,12 +221,14 @@ def _has_threads(live: Live) -> bool:
     return live.cell.device == "cpu" and live.opened.threads > 1
 
 
-def affordable(reference: Reference, seconds_per_sample: float, runs: int = RUNS) -> Reference:
-    """The reference, or as much of it as a slow runtime answers in ROW_SECONDS: every so many-th sample of each part."""
+def affordable(
+    reference: Reference, seconds_per_sample: float, runs: int = RUNS, seconds: float = ROW_SECONDS
+) -> Reference:
+    """The reference, or as much of it as a slow runtime answers in ``seconds``: every so many-th sample of each part."""
     cost = seconds_per_sample * (runs * len(reference) + len(reference.heldout_labels))
-    if cost <= ROW_SECONDS:
+    if cost <= seconds:
         return reference
-    share = ROW_SECONDS / cost
+    share = seconds / cost
     rows = _spread(len(reference), max(FEWEST, int(share * len(reference))))
     held = _spread(len(reference.heldout_labels), int(share * len(reference.heldout_labels)))
     return reference.part(rows, held)

@@ -6,7 +6,8 @@ It computes ``x.reshape(n, -1) @ weights`` in float32. ``does``: crash (or large
 hang, missing or raise; or more than 8 samples end the process in which it pretends to compute (engine); or it answers otherwise in a batch, the second time (again), or on one thread (threads); or a
 thread of it never rests (spin). A bound run takes ``seconds``, and ``sample_seconds`` more for each sample: slept
 without a ``sleep``, else as ``sleep`` says, so that statistics on times can be held against a truth that is known.
-Where the environment has FWEXPORT_FAKE_GPU there is a GPU too, and ``copy_seconds`` is what copies to and from it take.
+Where the environment has FWEXPORT_FAKE_GPU there is a GPU too, played by ``emulated`` if the file names it, and
+``copy_seconds`` is what copies to and from it take.
 """
 
 from __future__ import annotations
@@ -70,6 +71,7 @@ class FakeFile:
     sample_seconds: float = 0.0
     copy_seconds: float = 0.0
     sleep: Sleep | None = None
+    emulated: str = ""
 
 
 def check(device: str) -> str | None:
@@ -103,6 +105,7 @@ class _Session(Session):
         self._file, self._device = file, device
         self.inputs, self.outputs = file.inputs, file.outputs
         self.threads = threads
+        self.emulated = file.emulated if device != "cpu" else ""
         self._answered: set[bytes] = set()
         self._weights = np.array(file.weights, np.float32)
         self._pace = _Pace(file.seconds, file.sleep) if file.sleep else None

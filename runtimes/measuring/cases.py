@@ -73,12 +73,15 @@ class Plan:
 
     Each visit takes its part of them, but one run at least, so that a slow case has as many runs as there are rounds:
     a median of them, and one of each round to resample. ``sweep`` adds batches: see ``runtimes.measuring.measure``.
+    Without ``emulated_batches``, a device that software plays has the smallest of its batches alone: it takes seconds for a
+    large one, and they say nothing of the device.
     """
 
     seconds: float = 10.0
     rounds: int = 10
     processes: int = 1
     sweep: bool = False
+    emulated_batches: bool = True
 
     @property
     def visit_s(self) -> float:
@@ -99,6 +102,14 @@ class Measured:
     times: list[list[Array]] = field(default_factory=list)
     end_to_end: list[list[Array]] = field(default_factory=list)
     error: FwexportError | None = None
+
+
+def spared(items: Sequence[Measured], plan: Plan) -> list[Measured]:
+    """Which of the cases of one child, just opened, the plan leaves out: see ``Plan.emulated_batches``."""
+    if plan.emulated_batches or not any(item.opened and item.opened[-1].emulated for item in items):
+        return []
+    least = min(item.case.batch for item in items)
+    return [item for item in items if item.case.batch != least]
 
 
 def swept_next(batch: int, runs_s: Mapping[int, float]) -> int | None:

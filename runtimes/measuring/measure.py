@@ -23,7 +23,7 @@ from runtimes.batches import fixed_batch
 from runtimes.doubts import Doubt
 from runtimes.errors import FwexportError, WorkerError
 from runtimes.measuring import measure_child
-from runtimes.measuring.cases import Case, Kind, Measured, Plan, swept_next, visits
+from runtimes.measuring.cases import Case, Kind, Measured, Plan, spared, swept_next, visits
 from runtimes.measuring.idle import Idleness, settle
 from runtimes.measuring.measure_child import Warmed
 from runtimes.pool import Cell, Live
@@ -105,6 +105,8 @@ class _Run:
             opened = self._open(kind).live.opened
             for item in items:
                 item.opened.append(opened)
+            for item in spared(items, self._plan):
+                self.measured.remove(item)
 
     def _open(self, kind: Kind) -> _Child:
         """A fresh child, opened while all others wait. Raises its error."""

@@ -21,7 +21,7 @@ from runtimes.reference import (
 )
 from runtimes.sentinels import sentinels
 from runtimes.verdict.parity import margins
-from runtimes.verify import FEWEST, ROW_SECONDS, affordable
+from runtimes.verify import EMULATED_SECONDS, FEWEST, ROW_SECONDS, affordable
 
 X = TensorSpec("x", "float32", (None, 1, 6, 5), "NCHW", "image")
 Y = TensorSpec("y", "float32", (None, 4), "NC", "logits")
@@ -161,6 +161,7 @@ def test_a_slow_runtime_is_judged_on_a_part_that_has_every_role() -> None:
     assert np.array_equal(part.y64["y"], whole.y64["y"][at])
     assert np.array_equal(part.noise["y"], whole.noise["y"][at])
     assert len(affordable(whole, 1e6)) == FEWEST
+    assert len(affordable(whole, 1.0, seconds=EMULATED_SECONDS)) < len(part)
 
 
 def test_the_closest_of_many_take_the_place_of_those_of_a_part() -> None:

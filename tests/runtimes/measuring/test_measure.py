@@ -8,18 +8,19 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from runtimes import environment
-from runtimes.bench import row
+from runtimes import bench, environment
+from runtimes.bench import BenchOptions, row
 from runtimes.bundle import open_bundle
 from runtimes.client import Worker
 from runtimes.doubts import Doubt
 from runtimes.measuring import idle, measure_child
-from runtimes.measuring.cases import SWEEP_UP_TO, Case, Measured, Plan, swept_next, visits
+from runtimes.measuring.cases import SWEEP_UP_TO, Case, Measured, Plan, spared, swept_next, visits
 from runtimes.measuring.measure import measure
 from runtimes.pool import Cell, cells
 from runtimes.process import at_rest, cpu_seconds, peak_rss_bytes, reset_peak_rss, with_descendants
@@ -154,6 +155,19 @@ def test_on_a_gpu_the_copies_are_timed_apart(tmp_path: Path, monkeypatch: pytest
     assert found.end_to_end is not None
     assert 0.004 <= found.compute.p50_s < 0.02 <= found.end_to_end.p50_s
     assert found.throughput_per_s == pytest.approx(1 / found.compute.mean_s)
+
+
+def test_a_device_that_software_plays_has_one_batch_unless_more_are_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FWEXPORT_FAKE_GPU", "1")
+    played, real = (cell(tmp_path / f"by {name}", "gpu", emulated=name) for name in ("SwiftShader", ""))
+    cases = [Case(one, batch=batch) for one in (played, real) for batch in (2, 8)]
+    plan = bench.plan(BenchOptions(time="quick", rounds=1))
+    found, _ = measure(cases, replace(plan, seconds=0.1))
+    assert [item.case for item in found] == [cases[0], *cases[2:]]
+    assert all(item.error is None for item in found)
+    assert spared(found, bench.plan(BenchOptions(batches=(2, 8)))) == []
 
 
 def test_a_sweep_doubles_the_batch_until_that_gains_little(tmp_path: Path) -> None:
