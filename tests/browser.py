@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from runtimes.browser.find import Browser, browsers, check
-from runtimes.browser.launch import command, environment
+from runtimes.browser.flags import command, environment
 
 # Name, code, number and text of the keys that tests press.
 KEYS = {

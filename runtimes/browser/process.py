@@ -19,7 +19,8 @@ import msgspec
 import psutil
 
 from runtimes.browser.find import Browser, require_browser
-from runtimes.browser.launch import ON_GPU, Launched, last_words
+from runtimes.browser.flags import ON_GPU
+from runtimes.browser.launch import Launched, last_words
 from runtimes.browser.server import REPORTS, PageServer
 from runtimes.errors import FwexportError, WorkerCrashed, WorkerTimeout
 from runtimes.frameworks import javascript, node
