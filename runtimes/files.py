@@ -69,6 +69,10 @@ def swapped_folder(target: Path, marker: str) -> Iterator[Path]:
         raise UsageError(
             f"{target} holds other files (no {marker}); it would be replaced. Choose another folder with -o."
         )
+    if target.is_mount():
+        raise UsageError(
+            f"{target} is a mount point, which cannot be replaced. Name a folder inside it: {target / 'new'}."
+        )
     with writing_to(target):
         target.parent.mkdir(parents=True, exist_ok=True)
         fresh = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}.new-"))

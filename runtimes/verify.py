@@ -248,4 +248,7 @@ def _seconds_per_sample(live: Live, first: dict[str, Array], fixed: int | None) 
 
 
 def _fewer(part: Reference, whole: Reference) -> str:
-    return f"judged on {len(part)} of {len(whole)} samples, because this runtime is slow on this model"
+    samples = f"{len(part)} of {len(whole)} samples"
+    if len(whole.heldout_labels):
+        samples += f" and {len(part.heldout_labels)} of {len(whole.heldout_labels)} held-out ones"
+    return f"judged on {samples}, because this runtime is slow on this model"

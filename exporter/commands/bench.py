@@ -140,4 +140,4 @@ def _judge(
 
 
 def _name(row: BenchRow) -> str:
-    return f"{row.source}/{row.artifact} in {row.runtime}, batch {row.batch}"
+    return f"{row.source}/{row.artifact} in {row.runtime} ({row.backend}), batch {row.batch}"

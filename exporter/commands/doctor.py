@@ -9,6 +9,8 @@ import click
 from runtimes.doubts import ADVICE, Doubt
 from runtimes.machine import Machine
 
+_GPU_OF_A_BROWSER = "as far as the browser has WebGL and WebGPU, on a GPU or played by software: a run tells"
+
 
 @click.command("doctor")
 def command() -> int:
@@ -31,7 +33,8 @@ def command() -> int:
         reasons = list(threads.map(_check_runtime, asked))
     click.echo("runtimes:")
     for (name, device), reason in zip(asked, reasons, strict=True):
-        click.echo(f"  {'no ' if reason else 'yes'} {name} on {device}" + (f": {reason}" if reason else ""))
+        more = reason or (_GPU_OF_A_BROWSER if device != "cpu" and adapters.in_browser(name) else "")
+        click.echo(f"  {'no ' if reason else 'yes'} {name} on {device}" + (f": {more}" if more else ""))
     click.echo("sources:")
     for name in source_kind.names():
         missing = source_kind.source_kind(name).check()

@@ -170,4 +170,4 @@ def _file(
 
 
 def _name(row: VerifyRow) -> str:
-    return f"{row.source}/{row.artifact} in {row.runtime}: {row.outcome}"
+    return f"{row.source}/{row.artifact} in {row.runtime} ({row.backend}): {row.outcome}"

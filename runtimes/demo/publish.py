@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import shutil
 import socket
 from dataclasses import dataclass
@@ -60,7 +61,12 @@ def serve(files: Site, host: str = "127.0.0.1", port: int = 0) -> PageServer:
         return PageServer(files, host=host, port=port, token="")
     except OSError as error:
         raise UsageError(
-            f"{host}:{port} cannot be listened on: {error.strerror}. Another --port, or none: then a free one is found."
+            f"{host}:{port} cannot be listened on: {error.strerror}. "
+            + (
+                "Another --port, or none: then a free one is found."
+                if error.errno in (errno.EADDRINUSE, errno.EACCES)
+                else "--host is an address of this machine, 127.0.0.1 or 0.0.0.0 for all of them."
+            )
         ) from None
 
 

@@ -90,7 +90,7 @@ def choose(bundles: Sequence[Bundle], source: str | None) -> Bundle:
     found = [bundle for bundle in bundles if source in (None, bundle.manifest.source.framework)]
     if not found:
         have = ", ".join(bundle.manifest.source.framework for bundle in bundles)
-        raise UsageError(f"no bundle here comes from {source!r}; there are {have}.")
+        raise UsageError(f"no bundle here comes from {source!r}; what there is: {have}.")
     return found[0]
 
 

@@ -279,6 +279,8 @@ def test_doctor_says_what_is_here() -> None:
     assert done.returncode == 0, done.stderr
     for name in ("torchscript", "onnxruntime", "litert", "savedmodel", "keras", "tfjs"):
         assert f"yes {name} on cpu" in done.stdout
+    on_gpu = next(line for line in done.stdout.splitlines() if "litertjs on gpu" in line)
+    assert "a run tells" in on_gpu or "no  litertjs" in on_gpu
     assert "doubt environment: OMP_WAIT_POLICY=active is set" in done.stdout
     assert "-> unset the variable" in done.stdout
 

@@ -42,6 +42,17 @@ def test_a_swap_replaces_the_whole_folder(tmp_path: Path) -> None:
     assert contents(tmp_path) == ["out"]
 
 
+def test_a_mount_point_is_refused_before_anything_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target = tmp_path / "volume"
+    target.mkdir()
+    monkeypatch.setattr(Path, "is_mount", lambda path: path == target)
+    with pytest.raises(UsageError, match="volume is a mount point"), swapped_folder(target, MARK):
+        pytest.fail("nothing can be swapped with a mount point")
+    assert contents(tmp_path) == ["volume"]
+
+
 @pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt])
 def test_a_failure_leaves_the_previous_folder_whole(tmp_path: Path, error: type[BaseException]) -> None:
     target = tmp_path / "out"

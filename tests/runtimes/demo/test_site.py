@@ -142,7 +142,7 @@ def test_the_first_bundle_is_shown_or_the_one_that_is_named(browser_bundles: dic
     both = [open_bundle(browser_bundles[name]) for name in ("keras", "torch")]
     assert choose(both, None) is both[0]
     assert choose(both, "torch") is both[1]
-    with pytest.raises(UsageError, match="no bundle here comes from 'onnx'; there are keras, torch"):
+    with pytest.raises(UsageError, match="no bundle here comes from 'onnx'; what there is: keras, torch"):
         choose(both, "onnx")
 
 
@@ -233,3 +233,8 @@ def test_a_port_that_is_taken_is_said(files: Site) -> None:
         port = taken.getsockname()[1]
         with pytest.raises(UsageError, match=rf"127\.0\.0\.1:{port} cannot be listened on: .*--port"):
             serve(files, port=port)
+
+
+def test_a_host_that_is_no_address_of_this_machine_is_said(files: Site) -> None:
+    with pytest.raises(UsageError, match=r"192\.0\.2\.1:0 cannot be listened on: .*--host is an address"):
+        serve(files, host="192.0.2.1")
