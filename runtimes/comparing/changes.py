@@ -91,6 +91,10 @@ def compare_row(
         limits = {"cold_s": max(COLD_CHANGE, rule.threshold)}
         for name, read in _MORE.items():
             changes[name] = _change(read(old), read(new), limits.get(name, rule.threshold))
+    emulated = next((row.emulated for row in (new, old) if row and row.emulated), "")
+    if emulated:
+        ended = "" if "compute" in changes else ": ".join(filter(None, (outcome, reason)))
+        outcome, reason = "emulated", ended
     return CompareRow(
         bundle,
         old.source if old else "",
@@ -108,7 +112,7 @@ def compare_row(
         old_flags=_flags(old),
         new_flags=_flags(new),
         notes=tuple(_notes(old, new)) if old and new else (),
-        emulated=next((row.emulated for row in (new, old) if row and row.emulated), ""),
+        emulated=emulated,
     )
 
 

@@ -13,7 +13,9 @@ from runtimes.measuring.flags import Flag
 
 SCHEMA = 1
 
-Outcome = Literal["same", "faster", "slower", "unclear", "new", "failed", "missing", "unavailable", "skipped"]
+Outcome = Literal[
+    "same", "faster", "slower", "unclear", "new", "failed", "missing", "unavailable", "skipped", "emulated"
+]
 
 
 @dataclass(frozen=True)
@@ -38,11 +40,12 @@ class CompareRow:
     ``slower`` and ``faster`` are beyond both noise and the threshold, ``same`` is no slower than the threshold, ``unclear`` what
     the noise leaves open. ``failed`` was measured before and now ended badly; ``missing`` is not there or not available
     any more. Of what was not measured before, ``new`` is measured now, ``unavailable`` still lacks something, and
-    ``skipped`` is the rest.
+    ``skipped`` is the rest. ``emulated`` is a row whose device software played on either side, whatever became of it: it
+    decides nothing.
 
     ``compute`` and ``end_to_end`` are medians of single runs and decide; ``cold_s`` (import, load and first run),
     ``peak_rss_bytes`` and ``size_bytes`` inform. The flags are what makes the times of either side doubtful; ``notes``
-    say in words what else differs. ``emulated`` names the software that played the device on either side, the new one's first.
+    say in words what else differs. The field ``emulated`` names the software that played the device on either side, the new one's first.
     """
 
     bundle: str

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
+from runtimes import emulation
 from runtimes.comparing.compare_rows import Change, CompareResult, CompareRow, Outcome
 from runtimes.doubts import ADVICE
 from runtimes.machine import differences
@@ -24,6 +25,7 @@ MARKS: dict[Outcome, str] = {
     "new": "",
     "unavailable": "",
     "skipped": "",
+    "emulated": "",
 }
 TITLES = ("row", "outcome", "old p50 ms", "new p50 ms", "new / old", "95 % interval", "why")
 INFORM = {"cold_s": "cold start", "peak_rss_bytes": "peak memory", "size_bytes": "file size"}
@@ -37,9 +39,10 @@ def render(result: CompareResult) -> str:
 
 
 def summary(result: CompareResult) -> str:
-    """How many rows became what, the worst first."""
+    """How many rows became what, the worst first; those on a device that software played are not counted."""
     counts = Counter(row.outcome for row in result.rows)
-    return ", ".join(f"{counts[word]} {word}" for word in MARKS if counts[word])
+    words = [f"{counts[word]} {word}" for word in MARKS if word != "emulated" and counts[word]]
+    return ", ".join(words) or "nothing was decided"
 
 
 def how(result: CompareResult) -> str:
@@ -155,7 +158,7 @@ def _parts(result: CompareResult, most: int) -> Iterator[str]:
     told = list(zip(names(result.rows), result.rows, strict=True))
     loud = [one for one in told if MARKS[one[1].outcome] in ("✗", "?")]
     quiet = [one for one in told if one not in loud]
-    mark = next((mark for mark in "✗?" if any(MARKS[row.outcome] == mark for _, row in loud)), "✓")
+    mark = next((mark for mark in "✗?✓" if any(MARKS[row.outcome] == mark for row in result.rows)), "?")
     yield MARKER
     yield f"### {mark} fwexport compare: {summary(result)}"
     if loud:
@@ -171,4 +174,6 @@ def _lines(name: str, row: CompareRow) -> Iterator[tuple[str, ...]]:
     for scope, change in scopes(row):
         mark = f"{MARKS[row.outcome]} {row.outcome}".strip()
         title = f"{name}, {scope}" if scope else name
-        yield (inline(title), mark, *map(inline, figures(row, change)), inline(row.reason))
+        played = f"{row.emulated} played its {row.device}: {emulation.TIMES}" if row.emulated else ""
+        why = "; ".join(filter(None, (played, row.reason)))
+        yield (inline(title), mark, *map(inline, figures(row, change)), inline(why))

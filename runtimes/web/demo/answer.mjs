@@ -37,16 +37,17 @@ export function spread(arrays) {
     }, 0);
 }
 
-// {headline, rest, agree, odd}: what runtimes say together, in one short sentence and, in `rest`, who says or does something
-// else. `answers` are {title, values, label}, the label of the likeliest class; `absent` are the titles of those that do not
-// run; `odd` the titles that differ from most.
-export function conclude(answers, absent, classifies) {
-    const missing = absent.length ? `${joined(absent)} did not run.` : '';
+// {headline, rest, aside, agree, odd}: what runtimes say together, in one short sentence and, in `rest`, who says something
+// else or failed; in `aside` who cannot run here, which is no fault and counts for nothing. `answers` are {title, values,
+// label}, the label of the likeliest class; `failed` and `absent` are titles; `odd` are those that differ from most.
+export function conclude(answers, { failed, absent }, classifies) {
+    const missing = failed.length ? `${joined(failed)} did not run.` : '';
+    const aside = absent.length ? `${joined(absent)} cannot run here.` : '';
     if (answers.length === 0) {
-        return { headline: '', rest: missing, agree: null, odd: [] };
+        return { headline: '', rest: missing, aside, agree: null, odd: [] };
     }
-    const { headline, others, ...found } = (classifies ? sayClasses : sayNumbers)(answers, answers.length + absent.length);
-    return { headline, rest: [...others, missing].filter(Boolean).join(' '), ...found };
+    const { headline, others, ...found } = (classifies ? sayClasses : sayNumbers)(answers, answers.length + failed.length);
+    return { headline, rest: [...others, missing].filter(Boolean).join(' '), aside, ...found };
 }
 
 function sayClasses(answers, total) {

@@ -1,6 +1,7 @@
 // The card of one runtime: what it says, how sure it is, how long it takes, and where it really ran.
 
 import { duration, largest, megabytes, percent, small } from './answer.mjs';
+import { lack } from './runtime.mjs';
 
 // A backend's name, and what a narrow switch calls it.
 const BACKENDS = { wasm: 'WebAssembly', js: 'JavaScript', cpu: 'JavaScript', webgl: 'WebGL', webgpu: 'WebGPU' };
@@ -47,6 +48,7 @@ export class Card {
         const { version, status, label, sure, note, run, first, load } = this.#parts;
         const id = `card-${this.#runtime.entries[0].runtime}`;
         const term = (name, value) => make('div', {}, make('dt', { textContent: name }), value);
+        const hasChoice = this.#runtime.entries.length > 1 && this.#runtime.entries.some((entry) => !lack(entry));
         const { classifies, count } = this.#model;
         const caption = classifies
             ? make('span', { className: 'unseen', textContent: `What ${this.#runtime.title} answers` })
@@ -55,7 +57,7 @@ export class Card {
             make('header', {},
                 make('div', {}, make('h2', { id, textContent: this.#runtime.title }), version, status),
                 make('p', { className: 'says' }, label, sure)),
-            make('div', { className: 'switch' }, this.#runtime.entries.length > 1 ? this.#switch(chosen) : ''),
+            make('div', { className: 'switch' }, hasChoice ? this.#switch(chosen) : ''),
             make('div', { className: 'answer' },
                 make('table', {},
                     make('caption', {}, caption),
@@ -150,7 +152,8 @@ function progress({ state, loadedBytes, totalBytes }) {
     return state === 'loading' && totalBytes ? loadedBytes / totalBytes : state === 'starting' ? 1 : 0;
 }
 
-const sentence = (text) => text.charAt(0).toUpperCase() + text.slice(1);
+// A message that begins with a backend calls it as the switch does.
+const sentence = (text) => text.replace(/^\w+/, (word) => BACKENDS[word] ?? word.charAt(0).toUpperCase() + word.slice(1));
 
 const signed = (value) => (value < 0 ? '−' : '') + small(Math.abs(value));
 

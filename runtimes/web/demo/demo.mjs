@@ -157,10 +157,10 @@ function show() {
 // What all say of the present image; while some have not answered it yet, what was said before.
 function conclusion() {
     const live = runtimes.filter(({ isLive }) => isLive);
-    const absent = runtimes.filter(({ isSettled, isLive }) => isSettled && !isLive).map(({ title }) => title);
+    const [failed, absent] = ['failed', 'unavailable'].map((end) => runtimes.filter(({ state }) => state === end).map(({ title }) => title));
     if (turns.image === null || (live.length === 0 && runtimes.some(({ isSettled }) => !isSettled))) {
         lastConclusion = null;
-        return { rest: '', ...invitation(live.length, absent), agree: null, odd: [] };
+        return { rest: '', ...invitation(live.length, failed.length + absent.length), agree: null, odd: [] };
     }
     if (live.some((runtime) => runtime.answered !== turns.serial)) {
         return lastConclusion ?? { headline: 'Reading …', rest: '', detail: '', agree: null, odd: [] };
@@ -169,7 +169,8 @@ function conclusion() {
     const { sample } = turns.image;
     const apart = distances(answers.map(({ values }) => values), sample?.y, source, classifies ? 'Probabilities' : 'Numbers');
     const label = sample?.label ? `Labelled ${sample.label}. ` : '';
-    lastConclusion = { ...conclude(answers, absent, classifies), detail: label + apart };
+    const { aside, ...found } = conclude(answers, { failed, absent }, classifies);
+    lastConclusion = { ...found, detail: [label + apart, aside].filter(Boolean).join(' ') };
     return lastConclusion;
 }
 
@@ -177,8 +178,8 @@ const labelOf = (k) => model.labels[k] ?? `class ${k}`;
 
 const isOfDigits = () => model.labels.length > 0 && model.labels.every((label) => /^\d$/.test(label));
 
-function invitation(ready, absent) {
-    const waiting = runtimes.length - ready - absent.length;
+function invitation(ready, ended) {
+    const waiting = runtimes.length - ready - ended;
     const headline = demo.drawable ? `Draw ${isOfDigits() ? 'a digit' : 'something'}` : 'Choose an image';
     if (waiting) {
         return { headline, detail: `${ready} of ${runtimes.length} runtimes ready; ${waiting === 1 ? 'one is' : `${waiting} are`} loading.` };

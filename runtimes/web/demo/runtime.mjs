@@ -20,6 +20,9 @@ const MISSING = {
     webgpu: () => (navigator.gpu ? '' : isSecureContext ? 'this browser has no WebGPU' : 'WebGPU needs https, or localhost'),
 };
 
+// Why a backend cannot run here, as far as is known before it is tried, or "".
+export const lack = ({ backend, reason }) => reason || MISSING[backend]?.() || '';
+
 export class Runtime {
     #entry;
     #session = null;
@@ -75,7 +78,7 @@ export class Runtime {
     // Load the library and the model, and run once on black: what a runtime does only once is over then.
     async load() {
         const entry = this.#entry;
-        const missing = entry.reason || MISSING[entry.backend]?.();
+        const missing = lack(entry);
         if (missing) {
             this.#end('unavailable', missing);
             return;

@@ -13,6 +13,7 @@ from runtimes.comparing.compare_rows import CompareResult, CompareRow, Outcome, 
 from runtimes.errors import UsageError
 from runtimes.machine import describe
 from runtimes.measuring.latency import Latency
+from runtimes.report.compared import render
 from runtimes.rows import SCHEMA, BenchResult, BenchRow
 
 HERE = describe()
@@ -60,6 +61,28 @@ def test_software_that_played_a_device_on_either_side_is_said(capsys: pytest.Cap
     assert "onnxruntime_web webgl* " in out
     assert "* gpu, played by SwiftShader: its times say nothing about a real device" in out
     assert compare_results(result(gpu), result(gpu), RULE)[0].emulated == ""
+
+
+def test_rows_on_a_device_that_software_plays_decide_nothing() -> None:
+    played = replace(row(1.0), device="gpu", emulated="SwiftShader")
+    crashed = replace(played, compute=None, outcome="crashed", reason="signal 11")
+    same = only(row(1.0, seed=1), row(1.0, seed=2))
+    side = Side("old", "2026-01-01T00:00:00+00:00", "quick", HERE)
+    for new, reason in (
+        (replace(played, compute=latency(2.0)), ""),
+        (replace(played, compute=latency(0.5)), ""),
+        (crashed, "failed: crashed: signal 11"),
+    ):
+        found = only(played, new)
+        assert (found.outcome, found.reason) == ("emulated", reason)
+        assert (exit_code([found, same], strict=True), exit_code([found])) == (0, 3)
+        for rows, said in (
+            ((found, same), "✓ fwexport compare: 1 same\n"),
+            ((found,), "? fwexport compare: n"),
+        ):
+            text = render(CompareResult(1, side.created, 0.05, True, side, side, rows))
+            assert said in text
+            assert "SwiftShader played its gpu: its times say nothing about a real device" in text
 
 
 def result(*rows: BenchRow) -> BenchResult:

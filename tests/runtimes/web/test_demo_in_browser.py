@@ -171,10 +171,24 @@ def test_what_does_not_run_says_why_and_the_others_go_on(page: Page, server: Pag
     take_sample(page, 1)
     assert states(page) == [("failed", None), ("unavailable", None), ("failed", None), ("ready", "3")]
     assert told(page)["headline"] == "Beta says 3"
-    assert told(page)["rest"] == "Alpha, Delta and Epsilon did not run."
+    assert told(page)["rest"] == "Alpha and Epsilon did not run."
+    assert told(page)["detail"].endswith(" Delta cannot run here.")
     notes = page.evaluate("[...document.querySelectorAll('.note')].map((note) => note.textContent)")
     assert notes[:2] == ["Out of luck", "Build it with --browser"]
     assert notes[3] == ""
+
+
+def test_what_was_never_exported_is_no_fault_and_offers_no_choice(page: Page, server: PageServer) -> None:
+    lacks = [
+        entry("d", "Delta", name, reason=f"{name} takes a file of one size.") for name in ("webgl", "js")
+    ]
+    opened(page, server, [*RIGHT[:3], *lacks])
+    take_sample(page, 1)
+    assert [told(page)[name] for name in ("headline", "rest", "odd")] == ["Both runtimes say 3", "", []]
+    assert told(page)["detail"].endswith(" Delta cannot run here.")
+    assert "WebGL takes a file of one size." in page.text()
+    switches = "[...document.querySelectorAll('.card')].map((card) => card.querySelectorAll('input').length)"
+    assert page.evaluate(switches) == [2, 0, 0]
 
 
 def test_a_backend_is_switched_and_never_replaced_in_silence(page: Page, server: PageServer) -> None:
@@ -183,7 +197,7 @@ def test_a_backend_is_switched_and_never_replaced_in_silence(page: Page, server:
     page.click("input[name=backend-a][value=webgl]")
     page.wait(f"demoState().runtimes[0].state === 'unavailable' && {ANSWERED}")
     assert told(page)["runtimes"][0]["message"] == "the browser gives no context"
-    assert told(page)["headline"] == "2 of 3 runtimes say 3"
+    assert told(page)["headline"] == "Both runtimes say 3"
     page.click("input[name=backend-a][value=wasm]")
     page.wait(f"demoState().runtimes[0].state === 'ready' && {ANSWERED}")
     assert (told(page)["headline"], told(page)["runtimes"][0]["proof"]) == ("All 3 runtimes say 3", "on wasm")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
+from collections.abc import Sequence
 from html.parser import HTMLParser
 from typing import Any
 
@@ -18,21 +19,21 @@ from runtimes.frameworks import node
 PAGE = node.SCRIPTS / "demo"
 CONCLUDE = """
 import { conclude } from './demo/answer.mjs';
-const main = (cases) => cases.map(({ answers, absent, classifies }) => conclude(answers, absent, classifies));
+const main = (cases) => cases.map(({ answers, failed, absent, classifies }) => conclude(answers, { failed, absent }, classifies));
 """
 A, B, C = "TensorFlow.js", "ONNX Runtime Web", "LiteRT.js"
 
 
-def classes(labels: dict[str, str], *absent: str) -> dict[str, Any]:
+def classes(labels: dict[str, str], *failed: str, absent: Sequence[str] = ()) -> dict[str, Any]:
     answers = [{"title": title, "label": label, "values": [0.0]} for title, label in labels.items()]
-    return {"answers": answers, "absent": absent, "classifies": True}
+    return {"answers": answers, "failed": failed, "absent": absent, "classifies": True}
 
 
 def numbers(*values: list[float]) -> dict[str, Any]:
     answers = [
         {"title": title, "label": "", "values": v} for title, v in zip((A, B, C), values, strict=False)
     ]
-    return {"answers": answers, "absent": [], "classifies": False}
+    return {"answers": answers, "failed": [], "absent": [], "classifies": False}
 
 
 SENTENCES: list[tuple[dict[str, Any], str, str, bool | None, list[str]]] = [
@@ -41,6 +42,8 @@ SENTENCES: list[tuple[dict[str, Any], str, str, bool | None, list[str]]] = [
     (classes({A: "3"}), f"{A} says 3", "", True, []),
     (classes({A: "3", B: "8", C: "3"}), "2 of 3 runtimes say 3", f"{B} says 8.", False, [B]),
     (classes({A: "3", B: "3"}, C), "2 of 3 runtimes say 3", f"{C} did not run.", True, []),
+    (classes({A: "3", B: "3"}, absent=[C]), "Both runtimes say 3", "", True, []),
+    (classes({A: "3"}, B, absent=[C]), f"{A} says 3", f"{B} did not run.", True, []),
     (classes({A: "3"}, B, C), f"{A} says 3", f"{B} and {C} did not run.", True, []),
     (classes({A: "3", B: "8"}), "The two runtimes disagree", f"{A} says 3. {B} says 8.", False, [A, B]),
     (classes({A: "3", B: "8", C: "1"}), "The runtimes disagree", f"{A} says 3. {B} says 8. {C} says 1.", False, [A, B, C]),
@@ -53,8 +56,9 @@ SENTENCES: list[tuple[dict[str, Any], str, str, bool | None, list[str]]] = [
 
 def test_one_sentence_says_who_agrees() -> None:
     found = run_javascript(CONCLUDE, [case for case, *_ in SENTENCES])
-    for (_, headline, rest, agree, odd), one in zip(SENTENCES, found, strict=True):
+    for (case, headline, rest, agree, odd), one in zip(SENTENCES, found, strict=True):
         assert (one["headline"], one["rest"], one["agree"], one["odd"]) == (headline, rest, agree, odd)
+        assert one["aside"] == (f"{C} cannot run here." if case["absent"] else "")
 
 
 def test_numbers_are_told_as_exactly_as_they_are_known() -> None:
