@@ -29,6 +29,7 @@ def print_compare(result: CompareResult) -> None:
         *stars(result.rows),
         *compared.reasons(result),
         *compared.remarks(result),
+        *compared.legend(result.rows),
         compared.how(result),
     ):
         stdout.print(line, markup=False)

@@ -55,6 +55,20 @@ def how(result: CompareResult) -> str:
     return f"{sides[0]} and {sides[1]}; {judged}"
 
 
+def legend(rows: Sequence[CompareRow]) -> Iterator[str]:
+    """How to read the figures, in a line, where there are any: see ``runtimes.comparing.comparison.ratio``."""
+    if any(change and change.interval for row in rows for _, change in scopes(row)):
+        counted = "; each row counts once"
+        if any(row.end_to_end for row in rows):
+            counted += ", by the worse of computing and end to end"
+        if any(row.outcome == "emulated" for row in rows):
+            counted += ", and those on a device that software played do not count"
+        yield (
+            "new / old comes of the medians of the rounds, averaged geometrically without outliers; old and new ms are "
+            f"medians of all calls, so their quotient may differ{counted}"
+        )
+
+
 def names(rows: Sequence[CompareRow]) -> list[str]:
     """``bundle/artifact/runtime/device/backend, batch N``, with threads and precision where one such row has several."""
     plain = [
@@ -167,7 +181,7 @@ def _parts(result: CompareResult, most: int) -> Iterator[str]:
         yield f"<details><summary>{len(quiet)} more row{'s' * (len(quiet) > 1)}</summary>"
         yield table(TITLES, [line for one in quiet for line in _lines(*one)], most)
         yield "</details>"
-    yield listed([*remarks(result), *doubts(result), how(result)], most)
+    yield listed([*remarks(result), *doubts(result), *legend(result.rows), how(result)], most)
 
 
 def _lines(name: str, row: CompareRow) -> Iterator[tuple[str, ...]]:

@@ -220,6 +220,32 @@ def test_on_a_gpu_the_worse_of_computing_and_copying_decides() -> None:
     assert found.compute.ratio < 1.05 < 1.4 < found.end_to_end.ratio
 
 
+def test_the_legend_says_what_the_ratio_is_of_and_what_counts(capsys: pytest.CaptureFixture[str]) -> None:
+    gpu = replace(row(1.0), device="gpu", end_to_end=latency(2.0))
+    skewed = replace(row(1.0), compute=replace(latency(1.0, seed=2), p50_s=0.002))
+    bare = replace(row(1.0), compute=Latency(100, 0.001, 0.001))
+    side = Side("old", "2026-01-01T00:00:00+00:00", "quick", HERE)
+    for old, new, legend in (
+        (row(1.0), skewed, "so their quotient may differ; each row counts once old and"),
+        (gpu, gpu, "each row counts once, by the worse of computing and end to end old and"),
+        (
+            gpu,
+            replace(gpu, emulated="SwiftShader"),
+            "those on a device that software played do not count old",
+        ),
+        (bare, bare, ""),
+    ):
+        found = only(old, new)
+        print_compare(CompareResult(1, side.created, 0.05, True, side, side, (found,)))
+        out = " ".join(capsys.readouterr().out.split())
+        assert legend in out
+        assert ("medians of the rounds" in out) == bool(legend)
+        if new is skewed:
+            assert found.compute is not None
+            assert (found.outcome, found.compute.new / found.compute.old) == ("same", 2.0)
+            assert found.compute.ratio < 1.05
+
+
 def test_rows_without_rounds_decide_nothing() -> None:
     bare = replace(row(1.0), compute=Latency(100, 0.001, 0.001))
     found = only(bare, row(1.0))
