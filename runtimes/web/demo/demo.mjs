@@ -20,6 +20,20 @@ const FRAMEWORKS = { torch: 'PyTorch', keras: 'Keras', onnx: 'ONNX', tensorflow:
 const root = document.documentElement;
 const part = (id) => document.getElementById(id);
 
+// How the data's digits are drawn, once the samples are here.
+let style;
+let isUpdateDue = false;
+let lastConclusion = null;
+let lastSaid = '';
+// Counts what a person gives: a file that was read too late for the next thing does not replace it.
+let given = 0;
+
+// Ink is taken from the start, and answered once it is known what the model is.
+let isLaidOut = false;
+root.classList.add('started');
+const pad = new Pad(part('pad'), { changed: () => isLaidOut && takeInk(), said: say });
+pad.enable();
+
 const demo = await fetchJson(new URL('demo.json', document.baseURI));
 const operations = demo.preprocessing ?? [];
 const ofSample = operations.filter(({ op }) => op !== 'resize' && op !== 'center_crop');
@@ -32,16 +46,7 @@ const runtimes = grouped(demo.runtimes).map((entries) => new Runtime(entries, de
 const count = demo.labels?.length || demo.output.shape.slice(1).reduce((product, size) => product * (size ?? 1), 1);
 const model = { labels: demo.labels ?? [], classifies, count };
 const cards = runtimes.map((runtime) => new Card(runtime, model, (backend) => choose(runtime, backend)));
-const pad = new Pad(part('pad'), { changed: takeInk, said: say });
 const turns = new Turns(runtimes, { isDrawing: () => pad.isPressed, changed: update });
-
-// How the data's digits are drawn, once the samples are here.
-let style;
-let isUpdateDue = false;
-let lastConclusion = null;
-let lastSaid = '';
-// Counts what a person gives: a file that was read too late for the next thing does not replace it.
-let given = 0;
 
 async function fetchJson(url) {
     try {
@@ -257,9 +262,8 @@ function layOut() {
     part('cards').append(...cards.map(({ element }) => element));
     part('undo').addEventListener('click', () => pad.undo());
     part('clear').addEventListener('click', () => pad.clear());
-    if (demo.drawable) {
-        pad.enable();
-    } else {
+    if (!demo.drawable) {
+        pad.disable();
         part('pad').setAttribute('role', 'img');
         part('pad').setAttribute('aria-label', 'The image');
         part('pad').addEventListener('click', () => part('file').click());
@@ -282,8 +286,18 @@ window.demoState = () => ({
     }),
 });
 
+// With what was drawn by now.
+function answerInk() {
+    if (!pad.isEmpty) {
+        takeInk();
+    }
+}
+
 layOut();
+isLaidOut = true;
 update();
+answerInk();
 turns.load();
 const samples = await addSamples();
 style = demo.drawable ? inkStyle(samples.map(({ pixels }) => modelPixels(pixels, demo.input, ofSample))) : undefined;
+answerInk();

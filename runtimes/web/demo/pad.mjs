@@ -21,6 +21,7 @@ export class Pad {
     #isDue = false;
     #hasGrown = false;
     #byKeys = true;
+    #listening = new AbortController();
 
     // `changed` is called after every change of the ink, `said` with what a person who sees no pen has to know.
     constructor(canvas, { changed, said }) {
@@ -35,14 +36,22 @@ export class Pad {
 
     // Take strokes from now on.
     enable() {
-        const canvas = this.#canvas;
+        const [canvas, { signal }] = [this.#canvas, this.#listening];
         canvas.tabIndex = 0;
-        canvas.addEventListener('pointerdown', (event) => this.#press(event));
-        canvas.addEventListener('pointermove', (event) => this.#move(event));
+        canvas.addEventListener('pointerdown', (event) => this.#press(event), { signal });
+        canvas.addEventListener('pointermove', (event) => this.#move(event), { signal });
         for (const end of ['pointerup', 'pointercancel', 'lostpointercapture']) {
-            canvas.addEventListener(end, (event) => this.#release(event));
+            canvas.addEventListener(end, (event) => this.#release(event), { signal });
         }
-        canvas.addEventListener('keydown', (event) => this.#key(event));
+        canvas.addEventListener('keydown', (event) => this.#key(event), { signal });
+    }
+
+    // Take none any more, and forget those there are.
+    disable() {
+        this.#listening.abort();
+        this.#canvas.removeAttribute('tabindex');
+        this.isPressed = false;
+        this.clear();
     }
 
     get isEmpty() {

@@ -264,6 +264,39 @@ def test_it_is_drawn_by_keys_alone(page: Page, server: PageServer) -> None:
     assert page.evaluate("document.activeElement.id") == "open", "nothing to undo or to clear"
 
 
+def test_what_is_drawn_before_the_page_knows_its_model_is_answered(page: Page, server: PageServer) -> None:
+    """By the style of the samples too, once they are here: what the same stroke gives later."""
+    server.files = site(RIGHT)
+    page.call(
+        "Page.addScriptToEvaluateOnNewDocument",
+        source="""const get = fetch; const hold = new Promise((resolve) => { window.begin = resolve; });
+            window.fetch = async (...what) => { await hold; return get(...what); };""",
+    )
+    page.open(server.url)
+    page.wait("document.documentElement.classList.contains('started')")
+    assert "Nothing happens?" not in page.text()
+    left, top, width, height = page.box("#pad")
+    page.stroke([(left + width / 2, top + height * share) for share in np.linspace(0.2, 0.8, 12)])
+    page.evaluate("begin()")
+    page.wait(
+        f"document.querySelectorAll('#samples button').length === 2 && demoState().input?.kind === 'ink' && {ANSWERED}"
+    )
+    seen = "document.getElementById('seen').toDataURL()"
+    early = page.evaluate(seen)
+    page.click("#clear")
+    page.stroke([(left + width / 2, top + height * share) for share in np.linspace(0.2, 0.8, 12)])
+    page.wait(f"demoState().input?.kind === 'ink' && {ANSWERED}")
+    assert page.evaluate(seen) == early
+
+
+def test_ink_is_not_kept_where_none_is_taken(page: Page, server: PageServer) -> None:
+    opened(page, server, RIGHT, drawable=False)
+    assert not page.evaluate("document.getElementById('pad').hasAttribute('tabindex')")
+    left, top, width, height = page.box("#pad")
+    page.stroke([(left + width * share, top + height * share) for share in (0.3, 0.5, 0.7)])
+    assert told(page)["input"] is None
+
+
 def test_a_finger_draws_and_does_not_scroll(page: Page, server: PageServer) -> None:
     page.emulate(phone=True, dark=True, still=True)
     opened(page, server, RIGHT)
