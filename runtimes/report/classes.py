@@ -41,7 +41,7 @@ def blocks(inputs: Inputs) -> Iterator[Block]:
 
 def _cells(bundle: BundleInputs, row: VerifyRow) -> tuple[str, ...]:
     return (
-        bundle.name(row),
+        bundle.starred(row),
         units.percent(row.top1_agreement),
         units.shares(row.top1_interval),
         units.percent(row.accuracy),

@@ -1,4 +1,4 @@
-"""What makes latencies doubtful, in words: the machine, and the times themselves."""
+"""What makes figures doubtful, in words: the machine, the times themselves, and software that plays a device."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from runtimes import emulation
 from runtimes.doubts import ADVICE, Doubt
 from runtimes.measuring.flags import Flag
 from runtimes.report import units
-from runtimes.report.blocks import Block, Point, Points
+from runtimes.report.blocks import Block, Point, Points, Words
 from runtimes.report.inputs import Inputs
 from runtimes.report.measured import Measured
 
@@ -24,7 +24,7 @@ MEANINGS: Mapping[Flag, str] = {
 # Of a row on a device that software plays, beside the flags of its times.
 EMULATED = "emulated"
 SOFTWARE = (
-    f"{{}} played a device that this machine does not have: {emulation.TIMES}, and the rows take no part in what is the "
+    f"{{}} played a device that this machine does not have (*): {emulation.TIMES}, and the rows take no part in what is the "
     "fastest"
 )
 
@@ -47,6 +47,18 @@ def of_the_machine(inputs: Inputs) -> Iterator[Block]:
     )
     if points:
         yield Points("The machine makes these figures doubtful", points)
+
+
+def of_the_verdicts(inputs: Inputs) -> Iterator[Block]:
+    """What the star of a name means in a table of verdicts, and which rows have it."""
+    found: dict[tuple[str, str], list[str]] = {}
+    for bundle in inputs.bundles:
+        for row in bundle.verify.rows if bundle.verify else ():
+            if row.emulated:
+                found.setdefault((row.device, row.emulated), []).append(units.code(bundle.name(row)))
+    for (device, software), names in found.items():
+        said = f"* {device}, played by {software}: {emulation.VERDICTS}: {units.join(names)}."
+        yield Words(said, "legend")
 
 
 def of_the_figures(rows: Sequence[Measured]) -> Iterator[Block]:

@@ -79,6 +79,10 @@ class BundleInputs:
         """``source/artifact/runtime/device/backend``, as in ``agreement.json``."""
         return "/".join((self.label, row.artifact, row.runtime, row.device, row.backend))
 
+    def starred(self, row: VerifyRow | BenchRow) -> str:
+        """The name, with a star behind the backend of a device that software played."""
+        return self.name(row) + ("*" if row.emulated else "")
+
     def outcome(self, row: VerifyRow | BenchRow) -> str:
         """The row's outcome, or "stale" when it is about another file than the manifest describes now."""
         artifact = self.manifest.artifact(row.artifact)

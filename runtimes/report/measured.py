@@ -19,8 +19,8 @@ COMPUTE, END_TO_END = "compute", "end to end"
 
 @dataclass(frozen=True)
 class Measured:
-    """One row, its bundle and its bundle's number. ``name`` is ``source/artifact/runtime/device/backend``, and after
-    commas its threads and precision where it was measured with several.
+    """One row, its bundle and its bundle's number. ``name`` is ``source/artifact/runtime/device/backend``, with a star
+    where software played the device, and after commas its threads and precision where it was measured with several.
     """
 
     series: int
@@ -48,7 +48,7 @@ class Measured:
 def measured(inputs: Inputs) -> tuple[Measured, ...]:
     """All rows of all bundles, in the order of the files."""
     return named(
-        Measured(series, bundle, row, bundle.name(row))
+        Measured(series, bundle, row, bundle.starred(row))
         for series, bundle in enumerate(inputs.bundles)
         if bundle.bench
         for row in bundle.bench.rows

@@ -49,7 +49,7 @@ def _blocks(there: Inputs, here: dict[tuple[str, int], Measured]) -> Iterator[Bl
     verdicts = [(bundle, row) for bundle in there.bundles if bundle.verify for row in bundle.verify.rows]
     cells = tuple(
         (
-            bundle.name(row),
+            bundle.starred(row),
             bundle.outcome(row),
             units.significant(row.max_noise_ratio),
             units.count(row.n),
@@ -60,6 +60,7 @@ def _blocks(there: Inputs, here: dict[tuple[str, int], Measured]) -> Iterator[Bl
     )
     if cells:
         yield Table("Verdicts there", VERDICTS, cells)
+        yield from doubts.of_the_verdicts(there)
     for batch in batches(rows):
         listed = [one for one in rows if one.row.batch == batch]
         yield Table(f"Batch {batch} there", TIMINGS, tuple(_timing(one, here) for one in listed))

@@ -116,21 +116,22 @@ def state(one: Measured, scope: str, latency: Latency | None) -> str:
 def _table(batch: int, rows: Sequence[Measured], columns: Sequence[tuple[Column, Cells]]) -> Table:
     cells = tuple(
         tuple(cell(one, scope, latency) for _, cell in columns)
-        for one in sorted(rows, key=_p50)
+        for one in sorted(rows, key=_order)
         if one.row.batch == batch
         for scope, latency in one.scopes
     )
     return Table(f"Batch {batch}", tuple(column for column, _ in columns), cells)
 
 
-def _p50(one: Measured) -> tuple[bool, float]:
-    return one.felt is None, one.felt.p50_s if one.felt else 0.0
+def _order(one: Measured) -> tuple[bool, bool, float]:
+    """From the fastest on; then what was not timed, and last what ran on a device that software played."""
+    return bool(one.row.emulated), one.felt is None, one.felt.p50_s if one.felt else 0.0
 
 
 def _plot(batch: int, rows: Sequence[Measured]) -> Iterator[Block]:
     figures = [
         _bar(one, scope, latency)
-        for one in sorted(rows, key=_p50)
+        for one in sorted(rows, key=_order)
         if one.row.batch == batch
         for scope, latency in one.scopes
     ]

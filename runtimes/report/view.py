@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from runtimes import emulation
-from runtimes.report import chosen, classes, explained, footprint, targets, timing, training, units
+from runtimes.report import chosen, classes, doubts, explained, footprint, targets, timing, training, units
 from runtimes.report import headline as head
 from runtimes.report.blocks import (
     Block,
@@ -94,7 +93,7 @@ def _verdicts(inputs: Inputs) -> Iterator[Block]:
             yield _missing(bundle, "verified", "verify")
             continue
         for row in bundle.verify.rows:
-            name, word = bundle.name(row), bundle.outcome(row)
+            name, word = bundle.starred(row), bundle.outcome(row)
             figures = (
                 units.significant(row.max_noise_ratio),
                 units.significant(row.median_noise_ratio),
@@ -113,26 +112,12 @@ def _verdicts(inputs: Inputs) -> Iterator[Block]:
                     f"{bundle.label} was judged on generated inputs: no real samples were brought.", "missing"
                 )
         yield Table("Verdict on each row", columns, tuple(rows))
-        yield from _played(inputs)
+        yield from doubts.of_the_verdicts(inputs)
     if chart := bars("Worst e/n of each row", ratios, unit="e/n", limit=MAX_RATIO):
         yield chart
     yield from classes.blocks(inputs)
     if rows:
         yield Table("Device proof", (Column("row", "name"), Column("what the runtime said")), tuple(proofs))
-
-
-def _played(inputs: Inputs) -> Iterator[Block]:
-    """Which rows ran on a device that software played."""
-    found: dict[tuple[str, str], list[str]] = {}
-    for bundle in inputs.bundles:
-        for row in bundle.verify.rows if bundle.verify else ():
-            if row.emulated:
-                found.setdefault((row.device, row.emulated), []).append(units.code(bundle.name(row)))
-    for (device, software), names in found.items():
-        yield Words(
-            f"{device}, played by {software}: {emulation.VERDICTS}: {units.join(names)}.",
-            "legend",
-        )
 
 
 def _explanations(inputs: Inputs) -> Iterator[Section]:

@@ -20,7 +20,7 @@ from runtimes.report.doubts import MEANINGS
 from runtimes.report.inputs import BundleInputs
 from runtimes.report.measured import Measured, named
 from runtimes.report.stacks import Stacked, stacks
-from runtimes.rows import BenchRow
+from runtimes.rows import BenchRow, VerifyResult
 
 BUNDLE = BundleInputs("torch", "build/torch", sample.manifest("torch"))
 ROW = replace(sample.bench_result("torch").rows[0], artifact_sha256="")
@@ -37,9 +37,12 @@ def measured(p50_ms: float, width: float | None = 0.01, **changed: Any) -> Measu
     return Measured(0, BUNDLE, replace(row, **changed), changed.get("artifact", f"{p50_ms}"))
 
 
-def page(tmp_path: Path, *rows: BenchRow, **changed: Any) -> tuple[str, str]:
+def page(
+    tmp_path: Path, *rows: BenchRow, verify: VerifyResult | None = None, **changed: Any
+) -> tuple[str, str]:
+    verify = verify or sample.verify_result("torch")
     result = replace(sample.bench_result("torch"), rows=rows, **changed)
-    written = report(sample.write_bundle(tmp_path / "torch", "torch", bench=result))
+    written = report(sample.write_bundle(tmp_path / "torch", "torch", bench=result, verify=verify))
     return written.markdown.read_text(), written.html.read_text()
 
 
@@ -69,10 +72,26 @@ def test_what_software_plays_is_said_and_never_the_fastest(tmp_path: Path) -> No
         versions={"chromium": "156.0.1", "@tensorflow/tfjs-core": "4.22.0"},
         compute=sample.latency(0.01),
     )
-    markdown, html = page(tmp_path, ROW, webgl)
-    name = "torch/torchscript/tfjs_browser/gpu/webgl"
-    assert table(markdown, "Batch 1")[0]["timing"] == "emulated"
-    assert "- emulated: SwiftShader played a device that this machine does not have" in markdown
+    assert ROW.compute is not None
+    assert webgl.compute is not None
+    assert webgl.compute.p50_s < ROW.compute.p50_s
+    verdict = replace(
+        sample.verify_result("torch").rows[0],
+        runtime="tfjs_browser",
+        device="gpu",
+        backend="webgl",
+        emulated="SwiftShader",
+        artifact_sha256="",
+    )
+    markdown, html = page(
+        tmp_path, webgl, ROW, verify=replace(sample.verify_result("torch"), rows=(verdict,))
+    )
+    name = r"torch/torchscript/tfjs_browser/gpu/webgl\*"
+    for caption in ("Batch 1", "Verdict on each row", "Device proof"):
+        assert table(markdown, caption)[-1]["row"] == name
+    assert table(markdown, "Batch 1")[-1]["timing"] == "emulated"
+    assert "- emulated: SwiftShader played a device that this machine does not have (\\*): " in markdown
+    assert "\n\\* gpu, played by SwiftShader: what passes there is right code" in markdown
     assert "The fastest: at batch 1 `torch/torchscript/torchscript/cpu/torch` (" in markdown
     (fetched,) = table(markdown, "What a browser downloads")
     assert fetched == {
