@@ -382,7 +382,11 @@ def test_one_thread_has_a_reason(page: Page, server: PageServer, secure: bool, w
 
 
 def test_nothing_moves_when_results_arrive(page: Page, server: PageServer) -> None:
-    opened(page, server, RIGHT)
+    """Not even by a long title beside the answer."""
+    page.call("Emulation.setDeviceMetricsOverride", width=1280, height=900, deviceScaleFactor=1, mobile=False)
+    opened(page, server, [RIGHT[0], entry("b", "ONNX Runtime Web"), RIGHT[3]])
+    tops = "[...document.querySelectorAll('.card table')].map((table) => table.getBoundingClientRect().top)"
+    before = page.evaluate(tops)
     page.evaluate(
         """void (window.moved = 0, new PerformanceObserver((list) => {
             window.moved = list.getEntries().reduce((sum, { value }) => sum + value, window.moved);
@@ -392,6 +396,7 @@ def test_nothing_moves_when_results_arrive(page: Page, server: PageServer) -> No
     page.stroke([(left + width / 2, top + height * share) for share in np.linspace(0.1, 0.9, 30)])
     page.wait(f"demoState().input && {ANSWERED}")
     assert page.evaluate("window.moved") < 0.01
+    assert page.evaluate(tops) == before
 
 
 def test_a_site_that_is_not_whole_says_so(page: Page, server: PageServer) -> None:
