@@ -140,7 +140,7 @@ function said({ state, backend, threads, emulated, loadedBytes, totalBytes }) {
         case 'starting':
             return `starting on ${name}`;
         case 'ready':
-            return `${name}${emulated ? `, by ${emulated}: a GPU in software` : threads > 1 ? `, ${threads} threads` : ''}`;
+            return `${name}${emulated ? `, by ${emulated}: a GPU in software` : backend === 'wasm' ? `, ${threads} thread${threads === 1 ? '' : 's'}` : ''}`;
         case 'unavailable':
             return `${name}: not here`;
         default:

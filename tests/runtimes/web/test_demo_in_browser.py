@@ -145,6 +145,7 @@ def test_a_sample_is_answered_by_all_and_compared_with_the_source(page: Page, se
         "[...document.querySelectorAll('.card:first-of-type tr')].map((row) => row.textContent)"
     )
     assert rows[6:8] == ["66.1 %", "745.1 %"]
+    assert page.text().count("WebAssembly, 1 thread\n") == 3
     assert not page.problems
     assert all(url.startswith(server.url) for url in page.requests)
 
