@@ -253,6 +253,17 @@ def test_a_page_predicts(
             label, _, percent = page.wait("document.querySelector('output').value").partition(": ")
             assert label == str(probabilities.argmax())
             assert float(percent.removesuffix(" %")) == pytest.approx(100 * probabilities.max(), abs=1e-3)
-    assert page.problems == []
+        assert page.problems == []
+        (tmp_path / "notes.png").write_text("no image")
+        page.choose("input", tmp_path / "notes.png")
+        page.wait("document.querySelector('output').value.includes('could not be decoded')")
     assert f"{address}/bundle/manifest.json" in page.requests
     assert [url for url in page.requests if not url.startswith((f"{address}/", "data:", "blob:"))] == []
+
+
+@pytest.mark.skipif(NO_PACKAGES is not None, reason=str(NO_PACKAGES))
+@pytest.mark.parametrize("name", PAGES)
+def test_a_page_without_a_bundle_says_so(name: str, page: Page, tmp_path: Path) -> None:
+    with serving(functools.partial(Server, bundle=tmp_path)) as address:
+        page.open(f"{address}/samples/{name}")
+        page.wait("document.querySelector('output').value.startsWith('Error: no bundle at ?bundle=null')")
