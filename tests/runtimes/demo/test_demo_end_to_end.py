@@ -82,7 +82,7 @@ def assert_all_say(page: Page, label: str, runtimes: Sequence[str] = RUNTIMES) -
     live = [one for one in state["runtimes"] if one["state"] != "unavailable"]
     assert [one["runtime"] for one in live] == list(runtimes)
     assert {one["label"] for one in live} == {label}, state
-    words = "All 3" if len(live) == 3 else f"{len(live)} of 3"
+    words = "All 3" if len(live) == 3 else "Both"
     assert (state["headline"], state["agree"]) == (f"{words} runtimes say {label}", True)
     values = np.array([one["values"] for one in live])
     np.testing.assert_allclose(values, values[:1].repeat(len(live), axis=0), atol=1e-5)
