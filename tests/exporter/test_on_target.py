@@ -103,7 +103,7 @@ def test_verify_and_bench_run_there_without_training_frameworks(device: Device, 
     chosen = ["--format", "onnx", "--format", "tflite"]
     done = device.fwexport("verify", small, *chosen, "--json")
     assert done.returncode == 0, done.stderr
-    assert "verify: torch/tflite in litert: passed" in done.stderr.splitlines()
+    assert "verify: torch/tflite in litert (xnnpack): passed" in done.stderr.splitlines()
     assert "sending 3.7 of 3.7 MB" in done.stderr
     printed = json.loads(done.stdout)
     place = small / "targets" / device.server.target.removeprefix("ssh:").replace(":", "-")
