@@ -75,7 +75,8 @@ class JavascriptSession(Session):
 
     def _bind(self, feeds: Feeds, on_host: bool) -> _Bound:
         if self._released:
-            released, self._released = self._released, []
+            released = self._released.copy()
+            del self._released[:]  # the list itself stays: the finalizers of what is bound hold it
             self.process.ask("release", ids=released)
         described, blobs = _pack(feeds)
         bound, _ = self.process.ask("bind", blobs, feeds=described, on_host=on_host)

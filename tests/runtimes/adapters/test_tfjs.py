@@ -227,6 +227,7 @@ def test_a_run_from_the_host_has_its_copies_in_it_and_leaves_nothing(session: tf
 def test_nothing_is_left_in_tfjs(session: tfjs.TfjsSession) -> None:
     session.run(FEEDS)
     empty = session.process.ask("memory")[0]
+    kept = session.bind(FEEDS)  # while others are released
     for _ in range(3):
         calls = [session.bind(FEEDS) for _ in range(4)]
         session.sample(calls, 0.0, 50, 50)
@@ -234,6 +235,7 @@ def test_nothing_is_left_in_tfjs(session: tfjs.TfjsSession) -> None:
         with pytest.raises(RuntimeError):
             session.run({"row": FEEDS["row"]})
         del calls
+    del kept
     last = session.bind(FEEDS)
     assert session.process.ask("memory")[0]["tensors"] == empty["tensors"] + len(FEEDS)
     del last
