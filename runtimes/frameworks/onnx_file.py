@@ -90,7 +90,8 @@ def _quantized(ops: Counter[str], stored: set[str]) -> set[str]:
 def _spec(content: memoryview) -> TensorSpec:
     """A ValueInfoProto. An axis without a number is dynamic."""
     value = _message(content)
-    tensor = _message(_message(value[2][0])[1][0])
+    kind = _message(value[2][0]) if 2 in value else {}
+    tensor = _message(kind[1][0]) if 1 in kind else {}  # no type, which is inferred; or a sequence or a map
     axes = [_message(axis) for shape in tensor.get(2, ()) for axis in _message(shape).get(1, ())]
     return TensorSpec(
         _text(value, 1), _dtype(tensor, 1), tuple(axis[1][0] if 1 in axis else None for axis in axes)

@@ -45,6 +45,21 @@ def test_it_reads_tensors_operators_and_metadata(tmp_path: Path) -> None:
     assert found.quantized == ""
 
 
+def test_an_output_may_have_no_type_or_be_a_sequence(tmp_path: Path) -> None:
+    from onnx import helper, save
+
+    untyped = helper.make_empty_tensor_value_info("y")
+    several = helper.make_tensor_sequence_value_info("parts", 1, None)
+    nodes = [helper.make_node("Relu", ["x"], ["y"]), helper.make_node("SplitToSequence", ["x"], ["parts"])]
+    given = helper.make_tensor_value_info("x", 1, [2, 3])
+    save(
+        helper.make_model(helper.make_graph(nodes, "graph", [given], [untyped, several])), tmp_path / "a.onnx"
+    )
+    found = onnx_file.inspect(tmp_path / "a.onnx")
+    assert found.ops == {"Relu": 1, "SplitToSequence": 1}
+    assert [(spec.name, spec.shape) for spec in found.outputs] == [("y", ()), ("parts", ())]
+
+
 @pytest.mark.parametrize(
     ("op", "weights", "quantized"),
     [
