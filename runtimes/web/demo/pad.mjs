@@ -50,7 +50,6 @@ export class Pad {
     disable() {
         this.#listening.abort();
         this.#canvas.removeAttribute('tabindex');
-        this.isPressed = false;
         this.clear();
     }
 
@@ -67,6 +66,9 @@ export class Pad {
 
     undo() {
         this.#lift();
+        if (this.isEmpty) {
+            return;
+        }
         this.strokes.pop();
         this.#update();
     }
@@ -161,6 +163,7 @@ export class Pad {
     }
 
     #lift() {
+        this.isPressed = false;
         if (this.#penDown) {
             this.#penDown = false;
             this.#said('Pen up');

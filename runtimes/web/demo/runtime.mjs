@@ -153,14 +153,17 @@ export class Runtime {
         const [entry, session] = [this.#entry, this.#session];
         try {
             const id = await session.bind([modelInput(pixels, entry.inputs[0], operations)]);
-            await session.sample([id], SLICE_MS / 1e3, 1, 1e5);
-            for (let i = 0; i < SLICES && isWanted() && entry === this.#entry; i++) {
-                const times = await session.sample([id], SLICE_MS / 1e3, 1, 1e5);
-                this.#times = [...this.#times, times.reduce((a, b) => a + b, 0) / times.length / 1e6].slice(-KEPT);
-                this.runs += times.length;
-                await nextTask();
+            try {
+                await session.sample([id], SLICE_MS / 1e3, 1, 1e5);
+                for (let i = 0; i < SLICES && isWanted() && entry === this.#entry; i++) {
+                    const times = await session.sample([id], SLICE_MS / 1e3, 1, 1e5);
+                    this.#times = [...this.#times, times.reduce((a, b) => a + b, 0) / times.length / 1e6].slice(-KEPT);
+                    this.runs += times.length;
+                    await nextTask();
+                }
+            } finally {
+                session.release(id);
             }
-            session.release(id);
             if (isWanted() && entry === this.#entry) {
                 this.measured = serial;
             }

@@ -265,6 +265,29 @@ def test_it_is_drawn_by_keys_alone(page: Page, server: PageServer) -> None:
     assert page.evaluate("document.activeElement.id") == "open", "nothing to undo or to clear"
 
 
+def test_undo_leaves_a_picture_alone_and_clearing_ends_a_stroke(page: Page, server: PageServer) -> None:
+    opened(page, server, RIGHT)
+    take_sample(page, 2)
+    page.evaluate("document.getElementById('pad').focus()")
+    page.press("z", modifiers=2)
+    assert told(page)["headline"] == "All 3 runtimes say 7"
+    left, top, width, height = page.box("#pad")
+    for name, share in (
+        ("mousePressed", 0.2),
+        ("mouseMoved", 0.4),
+        ("", 0),
+        ("mouseMoved", 0.6),
+        ("mouseReleased", 0.8),
+    ):
+        if name:
+            at = {"x": left + share * width, "y": top + share * height, "button": "left", "buttons": 1}
+            page.call("Input.dispatchMouseEvent", type=name, clickCount=1, **at)
+        else:
+            page.press("Delete")
+    page.wait(f"demoState().input === null && {READY}")
+    assert not page.problems
+
+
 def test_what_is_drawn_before_the_page_knows_its_model_is_answered(page: Page, server: PageServer) -> None:
     """By the style of the samples too, once they are here: what the same stroke gives later."""
     server.files = site(RIGHT)
