@@ -64,7 +64,7 @@ class BrowserProcess:
         self._files = frozenset(files)
         self._timeout_s = timeout_s
         self._on_gpu = on_gpu
-        # What the page has tried against its Content-Security-Policy and nobody was told yet, of many the last.
+        # What the page has tried against its Content-Security-Policy, of many the last: every answer after it is refused.
         self.violations: deque[str] = deque(maxlen=16)
         self._closed = False
         self._requests: queue.SimpleQueue[list[bytes]] = queue.SimpleQueue()
@@ -116,7 +116,7 @@ class BrowserProcess:
         line, _, content = self._answer(do, self._timeout_s).partition(b"\n")
         answer = json.loads(line)
         if self.violations:
-            raise RuntimeError(f"the page tried what it may not, in {do}: {self.violations.pop()}")
+            raise RuntimeError(f"the page tried what it may not, in {do}: {self.violations[-1]}")
         return javascript.result(answer), memoryview(content)
 
     def close(self) -> None:

@@ -177,8 +177,9 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         if name is not None and name in self.page.files:
             content = self.page.files[name]
             body = content if isinstance(content, bytes) else content.read_bytes()
-            self._send(HTTPStatus.OK, [body], TYPES.get(Path(name).suffix, "application/octet-stream"))
+            # Before it is sent: a page that has it all may have answered before this thread goes on.
             self.page.sent[name] = self.page.sent.get(name, 0) + len(body)
+            self._send(HTTPStatus.OK, [body], TYPES.get(Path(name).suffix, "application/octet-stream"))
         elif name is not None:
             self._refuse(HTTPStatus.NOT_FOUND)
 

@@ -54,8 +54,9 @@ def test_reports_of_what_a_page_may_not_are_an_error_and_fill_no_memory(page: Br
         report = f"report {number}: ".encode() + bytes(100_000)
         urllib.request.urlopen(f"{page.server.url}{REPORTS}", report, timeout=30).close()
     assert sum(map(len, page.violations)) < 100_000
-    with pytest.raises(RuntimeError, match="tried what it may not, in memory: report 39: "):
-        page.ask("memory")
+    for _ in range(2):  # whoever hides the first is told again
+        with pytest.raises(RuntimeError, match="tried what it may not, in memory: report 39: "):
+            page.ask("memory")
     page.violations.clear()
 
 
