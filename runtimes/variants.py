@@ -24,6 +24,8 @@ def lacks_batch(manifest: Manifest, artifact: Artifact, adapter: Runtime, backen
     """Why a backend that takes no dynamic batch was given one, and what to do; None where it was not."""
     if backend not in adapter.FIXED_BATCH or all(None not in spec.shape for spec in artifact.inputs):
         return None
+    if fixed_batch(artifact.inputs):
+        return f"{backend} takes a file of fixed sizes, and {artifact.path} leaves some of its inputs' open."
     lacks = f"{backend} takes a file of one batch size, and {artifact.path} takes any."
     if manifest.is_foreign:
         return f"{lacks} Write it for one batch size."

@@ -112,6 +112,10 @@ def test_a_backend_that_lacks_its_batch_says_what_helps(tmp_path: Path) -> None:
                 == f"webgl takes a file of one batch size, and model.fake takes any. {advice}"
             )
     assert lacks_batch(found.manifest, PLAIN, fake, "webgpu") is None
+    wide = replace(BATCH1, inputs=(replace(BATCH1.inputs[0], shape=(1, None)),))
+    assert lacks_batch(found.manifest, wide, fake, "webgl") == (
+        f"webgl takes a file of fixed sizes, and {BATCH1.path} leaves some of its inputs' open."
+    )
     assert lacks_batch(found.manifest, BATCH1, fake, "webgl") is None
 
 
