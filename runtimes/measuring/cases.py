@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -104,9 +104,14 @@ class Measured:
     error: FwexportError | None = None
 
 
+def spares(items: Iterable[Measured], plan: Plan) -> bool:
+    """Whether the plan keeps one batch alone of a child, by its cases: see ``Plan.emulated_batches``."""
+    return not plan.emulated_batches and any(item.opened[-1].emulated for item in items)
+
+
 def spared(items: Sequence[Measured], plan: Plan) -> list[Measured]:
-    """Which of the cases of one child, just opened, the plan leaves out: see ``Plan.emulated_batches``."""
-    if plan.emulated_batches or not any(item.opened and item.opened[-1].emulated for item in items):
+    """Which of the cases of one child, just opened, the plan leaves out."""
+    if not spares(items, plan):
         return []
     least = min(item.case.batch for item in items)
     return [item for item in items if item.case.batch != least]

@@ -23,7 +23,7 @@ from runtimes.batches import fixed_batch
 from runtimes.doubts import Doubt
 from runtimes.errors import FwexportError, WorkerError
 from runtimes.measuring import measure_child
-from runtimes.measuring.cases import Case, Kind, Measured, Plan, spared, swept_next, visits
+from runtimes.measuring.cases import Case, Kind, Measured, Plan, spared, spares, swept_next, visits
 from runtimes.measuring.idle import Idleness, settle
 from runtimes.measuring.measure_child import Warmed
 from runtimes.pool import Cell, Live
@@ -126,7 +126,9 @@ class _Run:
     def _warm(self, kind: Kind, sweep: bool) -> None:
         """Warm up every batch of a child in ascending order, those of a sweep among them."""
         asked = {item.case.batch: item for item in self._running(kind)}
-        sweep = sweep and not fixed_batch(kind.cell.described.inputs)
+        sweep = (
+            sweep and not fixed_batch(kind.cell.described.inputs) and not spares(asked.values(), self._plan)
+        )
         swept = 1 if sweep else None
         runs_s: dict[int, float] = {}
         while asked or swept:

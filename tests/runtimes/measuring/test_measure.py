@@ -168,6 +168,8 @@ def test_a_device_that_software_plays_has_one_batch_unless_more_are_asked_for(
     assert [item.case for item in found] == [cases[0], *cases[2:]]
     assert all(item.error is None for item in found)
     assert spared(found, bench.plan(BenchOptions(batches=(2, 8)))) == []
+    swept, _ = measure(cases[:1], replace(plan, seconds=0.1, sweep=True))
+    assert [item.case for item in swept] == cases[:1]
 
 
 def test_a_sweep_doubles_the_batch_until_that_gains_little(tmp_path: Path) -> None:
