@@ -58,8 +58,9 @@ export class Session {
 
     // Keep inputs where the backend reads them, or `onHost`; the result is their number.
     async bind(feeds, onHost = false) {
-        this.#bound.set(this.#nextId, onHost ? { feeds } : { inputs: await this.place(feeds) });
-        return this.#nextId++;
+        const id = this.#nextId++;
+        this.#bound.set(id, onHost ? { feeds } : { inputs: await this.place(feeds) });
+        return id;
     }
 
     release(id) {
