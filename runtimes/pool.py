@@ -185,21 +185,20 @@ class Pool:
 
     def __init__(self, timeout_s: float = TIMEOUT_S) -> None:
         self._timeout_s = timeout_s
-        self._live: dict[tuple[Cell, int | None], Live] = {}
+        self._live: dict[Cell, Live] = {}
         self._idle: dict[tuple[str, str, str], Worker] = {}
         self._one_thread: Worker | None = None
 
-    def session(self, cell: Cell, threads: int | None = None) -> Live:
+    def session(self, cell: Cell) -> Live:
         """The session of this cell, started on the first call. It may still be loading."""
-        key = (cell, threads)
-        if key not in self._live:
-            self._live[key] = Live(cell, threads, self._timeout_s, self._idle.pop(_kind(cell), None))
-        return self._live[key]
+        if cell not in self._live:
+            self._live[cell] = Live(cell, None, self._timeout_s, self._idle.pop(_kind(cell), None))
+        return self._live[cell]
 
     def next_bundle(self) -> None:
         """Close the sessions, and keep the children that still answer."""
         while self._live:
-            (cell, _), live = self._live.popitem()
+            cell, live = self._live.popitem()
             try:
                 with contextlib.suppress(FwexportError):
                     _ = live.opened  # a cell that nobody asked may still be loading
@@ -207,7 +206,8 @@ class Pool:
             except FwexportError:
                 live.worker.close()
             else:
-                self._idle[_kind(cell)] = live.worker
+                if self._idle.setdefault(_kind(cell), live.worker) is not live.worker:
+                    live.worker.close()
 
     def one_thread(self, cell: Cell) -> Worker:
         """A child in which this cell can be opened once more, on one thread.
@@ -224,15 +224,15 @@ class Pool:
 
     def end(self, cell: Cell) -> None:
         """End the cell's session, if there is one; it is opened again when it is asked for."""
-        live = self._live.pop((cell, None), None)
+        live = self._live.pop(cell, None)
         if live is not None:
             live.worker.close()
 
     def adopt(self, cell: Cell, worker: Worker) -> Live:
         """The session of this cell in a child that has its runtime already; the pool ends it."""
         worker.timeout_s = self._timeout_s
-        self._live[cell, None] = Live(cell, None, self._timeout_s, worker)
-        return self._live[cell, None]
+        self._live[cell] = Live(cell, None, self._timeout_s, worker)
+        return self._live[cell]
 
     def close(self) -> None:
         """End every child."""

@@ -73,9 +73,13 @@ class FaultyPool(Pool):
 
     fault = ""
 
-    def session(self, cell: Cell, threads: int | None = None) -> Live:
-        fresh = (cell, threads) not in self._live
-        live = super().session(cell, threads)
+    def __init__(self) -> None:
+        super().__init__()
+        self._claimed: list[Cell] = []
+
+    def session(self, cell: Cell) -> Live:
+        fresh = cell not in self._live
+        live = super().session(cell)
         if fresh and self.fault:
             _ = live.opened
             live.worker.call(runtime_faults.plant, cell.runtime, self.fault)
@@ -90,17 +94,27 @@ class FaultyPool(Pool):
     def next_bundle(self) -> None:
         """Faults end with their bundle."""
         if self.fault:
-            for cell, _ in self._live:
+            for cell in self._live:
                 for worker in (self.session(cell).worker, super().one_thread(cell)):
                     worker.call(runtime_faults.mend, cell.runtime)
             self.fault = ""
         super().next_bundle()
+        for cell in self._claimed:  # what lies of its devices serves nobody else
+            self._forget(cell)
+        self._claimed.clear()
 
     def claim(self, cell: Cell) -> None:
         """The next session of this kind is opened in a child whose driver claims every device; there is none."""
         worker = Worker({"KERAS_BACKEND": "tensorflow", "CUDA_VISIBLE_DEVICES": "-1"})
         worker.call(runtime_faults.claim, cell.runtime)
+        self._forget(cell)
         self._idle[cell.runtime, cell.device, cell.backend] = worker
+        self._claimed.append(cell)
+
+    def _forget(self, cell: Cell) -> None:
+        idle = self._idle.pop((cell.runtime, cell.device, cell.backend), None)
+        if idle is not None:
+            idle.close()
 
 
 class Mutants:
