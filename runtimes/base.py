@@ -14,7 +14,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cache, partial
 from itertools import cycle, islice
 from pathlib import Path
 from types import MappingProxyType
@@ -205,11 +205,12 @@ def zero_feeds(inputs: Sequence[TensorSpec]) -> dict[str, Array]:
     return {spec.name: np.zeros([1 if n is None else n for n in spec.shape], spec.dtype) for spec in inputs}
 
 
-def names() -> list[str]:
+@cache
+def names() -> tuple[str, ...]:
     """The adapters, by module name: the folder is the list. The fake one is for tests."""
     import runtimes.adapters
 
-    return sorted(m.name for m in pkgutil.iter_modules(runtimes.adapters.__path__) if m.name != "fake")
+    return tuple(sorted(m.name for m in pkgutil.iter_modules(runtimes.adapters.__path__) if m.name != "fake"))
 
 
 def runtime(name: str) -> Runtime:

@@ -24,6 +24,7 @@ from runtimes.demo.entries import entries, web_runtimes
 from runtimes.demo.licenses import notices
 from runtimes.demo.pictures import Picture, as_png, is_drawable, pictures
 from runtimes.errors import UsageError
+from runtimes.files import files_of
 from runtimes.frameworks import node
 from runtimes.preprocess import completed
 from runtimes.reference import REFERENCE, open_reference
@@ -57,9 +58,8 @@ def site(bundle: Bundle, backends: Sequence[str] = ()) -> dict[str, Path | bytes
         if path.name != PAGE
     ]
     modules = engines.modules(*own, *dict.fromkeys(entry.module for entry in live))
-    packages = sorted(
-        {file for entry in live for file in web_runtimes()[entry.runtime].packages(entry.backend)}
-    )
+    adapters = web_runtimes()
+    packages = sorted({file for entry in live for file in adapters[entry.runtime].packages(entry.backend)})
     shown = pictures(model, open_reference(bundle.folder / REFERENCE))
     urls = [f"samples/{number}.png" for number in range(len(shown))]
     described = Description(
@@ -132,8 +132,7 @@ def _models(bundle: Bundle, live: Sequence[Entry]) -> dict[str, Path]:
         url = f"models/{artifact.path}"
         if any(entry.url == url or entry.url.startswith(f"{url}/") for entry in live):
             bundle.check(artifact)
-            files = [one for one in sorted(path.rglob("*")) if one.is_file()] if path.is_dir() else [path]
-            found |= {f"models/{file.relative_to(bundle.folder).as_posix()}": file for file in files}
+            found |= {f"models/{file.relative_to(bundle.folder).as_posix()}": file for file in files_of(path)}
     return found
 
 
