@@ -118,7 +118,7 @@ def make_folder(path: Path) -> Path:
 
 def copy(source: Path, target: Path) -> None:
     """Copy a file, or every file below a folder; the first that cannot be is an OutputError that names it."""
-    for file in _files(source):
+    for file in files_of(source):
         copied = target / file.relative_to(source)  # of a file itself, "."
         with writing_to(copied):
             copied.parent.mkdir(parents=True, exist_ok=True)
@@ -128,7 +128,7 @@ def copy(source: Path, target: Path) -> None:
 def digest(path: Path) -> str:
     """sha256 of a file, or of a folder's sorted relative names and contents."""
     total = hashlib.sha256()
-    for file in _files(path):
+    for file in files_of(path):
         if path.is_dir():
             total.update(f"{file.relative_to(path).as_posix()}\0{file.stat().st_size}\0".encode())
         with file.open("rb") as stream:
@@ -139,10 +139,11 @@ def digest(path: Path) -> str:
 
 def size_of(path: Path) -> int:
     """Bytes in a file, or in all files of a folder."""
-    return sum(file.stat().st_size for file in _files(path))
+    return sum(file.stat().st_size for file in files_of(path))
 
 
-def _files(path: Path) -> list[Path]:
+def files_of(path: Path) -> list[Path]:
+    """A file itself, or all files of a folder, in the order of their paths."""
     return sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
 
 

@@ -61,8 +61,8 @@ def load(path: Path, device: str, options: SessionOptions) -> BrowserSession:
     """The model in a page of its own."""
     backend = engines.backend_of(TITLE, DEVICES, device, options)
     engine = engines.Engine(TITLE, MODULE, backend, packages(backend))
-    found = tfjs_model.inspect(path)
-    files = {name: path / name for name in (tfjs_model.MODEL, *tfjs_model.shards(path))}
+    found, shards = tfjs_model.read(path)
+    files = {name: path / name for name in (tfjs_model.MODEL, *shards)}
     return BrowserSession(engine, path, files, device, options, found)
 
 

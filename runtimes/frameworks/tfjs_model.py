@@ -47,7 +47,13 @@ _PLUMBING = ("Placeholder", "Const", "NoOp", "Identity")
 
 def inspect(path: Path) -> Inspection:
     """The signature, the operators and the metadata of ``model.json``; its shards must be there, whole."""
+    return read(path)[0]
+
+
+def read(path: Path) -> tuple[Inspection, tuple[str, ...]]:
+    """The same, and the files that hold the weights, beside ``model.json``. Raises NotAModelError."""
     document = _read(path)
+    shards = tuple(name for group in document["weightsManifest"] for name in group["paths"])
     signature = document["signature"]
     ops = Counter(op["op"] for op in document["modelTopology"].get("node", ()) if op["op"] not in _PLUMBING)
     texts = {
@@ -55,18 +61,14 @@ def inspect(path: Path) -> Inspection:
         for key, value in (document.get("userDefinedMetadata") or {}).items()
     }
     known = _known(texts)
-    return Inspection(
+    found = Inspection(
         _specs(signature.get("inputs", {}), known.inputs if known else ()),
         _specs(signature.get("outputs", {}), known.outputs if known else ()),
         dict(sorted(ops.items())),
         texts,
         ", ".join(sorted(_stored_types(document) - set(_FULL))),
     )
-
-
-def shards(path: Path) -> tuple[str, ...]:
-    """The files that hold the weights, beside ``model.json``. Raises NotAModelError."""
-    return tuple(name for group in _read(path)["weightsManifest"] for name in group["paths"])
+    return found, shards
 
 
 def _read(path: Path) -> dict[str, Any]:

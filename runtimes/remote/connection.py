@@ -24,7 +24,7 @@ import msgspec
 
 from runtimes.bundle import MANIFEST, Bundle
 from runtimes.errors import FwexportError, UnavailableError, UsageError, WorkerCrashed, by_name
-from runtimes.files import make_folder, write_atomically
+from runtimes.files import files_of, make_folder, write_atomically
 from runtimes.measuring.times import TIMES
 from runtimes.pool import cells
 from runtimes.reference import REFERENCE
@@ -139,8 +139,7 @@ def needed(
         for cell in cells(bundle, tuple(devices) or ("cpu", "gpu"), formats, runtimes, browser)
     }
     whole = [bundle.folder / MANIFEST, bundle.folder / REFERENCE, *sorted(chosen)]
-    files = [file for path in whole for file in (sorted(path.rglob("*")) if path.is_dir() else [path])]
-    return [describe(file, bundle.folder) for file in files if file.is_file()]
+    return [describe(file, bundle.folder) for path in whole for file in files_of(path) if file.is_file()]
 
 
 class Connection:

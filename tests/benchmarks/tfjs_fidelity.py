@@ -21,7 +21,6 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -35,7 +34,7 @@ from runtimes.adapters import tfjs
 from runtimes.base import Array
 from runtimes.client import Worker
 from runtimes.errors import FwexportError
-from runtimes.frameworks import node
+from runtimes.frameworks import node, tfjs_model
 from runtimes.measuring.percentiles import interval, nearest_rank
 from tests import saved_models
 from tests.benchmarks import tfjs_nets
@@ -254,17 +253,11 @@ def read(place: Path, side: str, found: dict[str, Verdict]) -> File:
     if not (place / side / "model.json").exists():
         error = place / f"{side}.error"
         return File(" ".join(error.read_text().split()) if error.exists() else "not made", is_there=False)
-    weights = b"".join(path.read_bytes() for path in _shards(place / side))
+    described, shards = tfjs_model.read(place / side)
+    weights = b"".join((place / side / name).read_bytes() for name in shards)
     wrong = "; ".join(f"{backend}: {words}" for backend, (_, words) in found.items() if words)
     errors = {backend: error for backend, (error, _) in found.items()}
-    return File(
-        wrong, True, tfjs.inspect(place / side).ops, len(weights), sha256(weights).hexdigest(), errors
-    )
-
-
-def _shards(folder: Path) -> Iterator[Path]:
-    for group in json.loads((folder / "model.json").read_text())["weightsManifest"]:
-        yield from (folder / name for name in group["paths"])
+    return File(wrong, True, described.ops, len(weights), sha256(weights).hexdigest(), errors)
 
 
 HEAD = f"{'':22}{'operators':>12}{'bytes of weights':>24}{'':6}{'wasm, ours / official':>24}{'js':>24}"

@@ -21,7 +21,7 @@ from runtimes.base import SessionOptions
 from runtimes.bundle import ModelSpec, TensorSpec
 from runtimes.client import Worker
 from runtimes.errors import ConversionError
-from runtimes.frameworks import node
+from runtimes.frameworks import node, tfjs_model
 from tests import saved_models
 from tests.benchmarks import tfjs_nets
 
@@ -196,7 +196,8 @@ def test_all_that_tfjs_has_kernels_for_is_fused(models: Models) -> None:
 @pytest.mark.parametrize("kind", [kind for kind, found in OFFICIAL.items() if "ops" in found])
 def test_no_more_operators_and_weights_than_the_official_converter_writes(models: Models, kind: str) -> None:
     ops, official = tfjs.inspect(models.converted(kind)).ops, OFFICIAL[kind]
-    weights = b"".join(path.read_bytes() for path in shards(models.converted(kind)))
+    folder = models.converted(kind)
+    weights = b"".join((folder / name).read_bytes() for name in tfjs_model.read(folder)[1])
     assert sum(ops.values()) <= sum(official["ops"].values())
     assert len(weights) <= official["weight_bytes"]
     if official["same_weights"]:
@@ -279,12 +280,6 @@ def fusions(document: dict[str, Any]) -> Counter[tuple[str, ...]]:
 
 def convert(models: Models, kind: str, out: Path, src: Path | None = None) -> None:
     models.worker.call(savedmodel2tfjs.convert, src or models.saved(kind), out, saved_models.SPECS[kind])
-
-
-def shards(folder: Path) -> list[Path]:
-    """The files of the weights, in order."""
-    groups = json.loads((folder / "model.json").read_text())["weightsManifest"]
-    return [folder / name for group in groups for name in group["paths"]]
 
 
 def _found(pattern: str, folder: Path, files: str) -> set[str]:
