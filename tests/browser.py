@@ -25,7 +25,6 @@ from runtimes.browser.flags import command, environment
 KEYS = {
     "Tab": ("Tab", 9, ""),
     "Enter": ("Enter", 13, "\r"),
-    "Escape": ("Escape", 27, ""),
     " ": ("Space", 32, " "),
     "ArrowLeft": ("ArrowLeft", 37, ""),
     "ArrowUp": ("ArrowUp", 38, ""),
@@ -33,7 +32,6 @@ KEYS = {
     "ArrowDown": ("ArrowDown", 40, ""),
     "Delete": ("Delete", 46, ""),
 }
-SHIFT = 8
 # A page that does not come to what it is waited for has hung. Generous: shaders and WebAssembly compile on a busy machine.
 PATIENCE_S = 90.0
 

@@ -8,13 +8,12 @@ from pathlib import Path
 
 from exporter import child
 from exporter.base import conversion, for_batch
+from exporter.build import BROWSER_BATCH, for_browsers
 from exporter.converters import Converters
 from exporter.plan import Goal, edges, fixing, with_batch
 from runtimes.bundle import Artifact, describe_artifact, open_bundle, save_manifest
 from runtimes.golden import write_golden
 from runtimes.reference import REFERENCE, open_reference
-
-FORMATS = ("onnx", "tflite")
 
 
 def with_variants(bundle: Path, out: Path, converters: Converters) -> Path:
@@ -23,7 +22,9 @@ def with_variants(bundle: Path, out: Path, converters: Converters) -> Path:
     manifest = open_bundle(out).manifest
     plain = [Goal(one.format, one.edges) for one in manifest.artifacts]
     artifacts = []
-    for goal in with_batch(plain, manifest.source.framework, FORMATS, 1, edges(), fixing()):
+    for goal in with_batch(
+        plain, manifest.source.framework, for_browsers(), BROWSER_BATCH, edges(), fixing()
+    ):
         if not goal.batch:
             artifacts += [one for one in manifest.artifacts if one.format == goal.format]
             continue

@@ -18,6 +18,7 @@ from conftest import fwexport
 from exporter.commands import demo
 from runtimes.errors import UsageError
 from runtimes.frameworks import node
+from tests.runtimes.browser.pages import until
 
 NO_PACKAGES = node.check_packages("onnxruntime-web", "@litertjs/core", "@tensorflow/tfjs-core")
 
@@ -36,9 +37,10 @@ def test_it_opens_the_page_and_serves_it_until_it_is_interrupted(
             url = process.stdout.readline().strip()
             with urllib.request.urlopen(f"{url}demo.json", timeout=30) as answer:
                 assert json.load(answer)["source"] == "keras"
-            while not (tmp_path / "opened").exists() or not (tmp_path / "opened").read_text().endswith("\n"):
-                assert process.poll() is None
-            assert (tmp_path / "opened").read_text().strip() == url
+            opened = tmp_path / "opened"
+            assert until(lambda: opened.exists() and opened.read_text().endswith("\n"))
+            assert process.poll() is None
+            assert opened.read_text().strip() == url
         finally:
             process.send_signal(signal.SIGINT)
         stdout, stderr = process.communicate(timeout=30)

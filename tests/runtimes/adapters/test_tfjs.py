@@ -208,9 +208,10 @@ def test_sample_times_the_runs_in_node(session: tfjs.TfjsSession) -> None:
     assert (times > 0).all()
     assert len(session.sample(calls, 60.0, 1, 20)) == 20
     begin = time.perf_counter()
-    steady = session.sample(calls, 0.2, 1, 1_000_000)
-    assert 0.19 < time.perf_counter() - begin < 5
-    assert 0.02e9 < steady.sum() < 0.25e9  # the rest goes to others on a busy machine
+    steady = [session.sample(calls, 0.2, 1, 1_000_000).sum() for _ in range(3)]
+    assert 3 * 0.19 < time.perf_counter() - begin < 15
+    assert max(steady) > 0.1e9  # in one of them, at least, a busy machine leaves it half of the time
+    assert max(steady) < 0.25e9
     calls[0]()
 
 

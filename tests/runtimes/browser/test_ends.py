@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from pages import FILES, family, left, started, until
 
-from runtimes.browser.find import Browser
+from runtimes.browser.find import Browser, Family
 from runtimes.browser.process import BrowserProcess
 from runtimes.errors import WorkerCrashed, WorkerTimeout
 
@@ -103,20 +103,20 @@ def test_an_interrupt_while_it_starts(name: str, monkeypatch: pytest.MonkeyPatch
     assert until(lambda: not left(held[0].launched.folder))
 
 
-def test_a_browser_that_never_shows_the_page(name: str, tmp_path: Path) -> None:
+def test_a_browser_that_never_shows_the_page(name: Family, tmp_path: Path) -> None:
     deaf = tmp_path / "browser"
     deaf.write_text("#!/bin/sh\necho FATAL: no display >&2\nexec sleep 60\n")
     deaf.chmod(0o755)
-    browser = Browser(name, family(name).family, deaf, "1.0")
+    browser = Browser(name, name, deaf, "1.0")
     with pytest.raises(
         WorkerTimeout, match=r"1\.0 did not answer within 0\.5 s .*its start.*FATAL: no display"
     ):
         BrowserProcess(FILES, browser=browser, start_s=0.5)
 
 
-def test_a_browser_that_does_not_start(name: str, tmp_path: Path) -> None:
+def test_a_browser_that_does_not_start(name: Family, tmp_path: Path) -> None:
     broken = tmp_path / "browser"
     broken.write_text("#!/bin/sh\necho FATAL: no libraries >&2\nexit 127\n")
     broken.chmod(0o755)
     with pytest.raises(WorkerCrashed, match=r"ended with exit code 127, in its start.*FATAL: no libraries"):
-        BrowserProcess(FILES, browser=Browser(name, family(name).family, broken, "1.0"))
+        BrowserProcess(FILES, browser=Browser(name, name, broken, "1.0"))
